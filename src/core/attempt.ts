@@ -1,0 +1,108 @@
+/*
+ * How a call becomes tries. A plan is a flat list of steps made before the first try: retry, weight, fallback and degradation only
+ * decide the order of that list.
+ */
+import type { Piece, Usage } from './chat.ts'
+import type { Fault, FaultName } from './fault.ts'
+import type { Provider } from './provider.ts'
+
+/** US$ per million tokens. */
+export interface Price {
+  readonly input: number
+  readonly cachedInput?: number
+  readonly cacheWrite?: number
+  readonly output: number
+}
+
+export type Feature = 'tools' | 'vision' | 'json_schema'
+
+/** What a model can do. What is undefined is unknown, and unknown counts as able. */
+export interface Abilities {
+  /** Tokens that prompt and answer may have together. */
+  readonly context?: number
+  readonly maxOutput?: number
+  readonly supports?: ReadonlySet<Feature>
+  readonly price?: Price
+}
+
+export interface Timeouts {
+  readonly connectMs: number
+  /** Until the first content of a stream, or the first byte of a whole answer. */
+  readonly firstTokenMs: number
+  /** The longest silence between two reads of an answer. */
+  readonly idleMs: number
+  readonly totalMs: number
+}
+
+export interface RetryPolicy {
+  readonly attempts: number
+  readonly firstMs: number
+  readonly factor: number
+  readonly maxMs: number
+  /** A Retry-After up to this long is waited for when no other key is free. */
+  readonly rateLimitWaitMs: number
+}
+
+/** One model at one provider; what a circuit protects. */
+export interface Target<Options = unknown> {
+  /** `provider/model`, with the operator's name for the provider. */
+  readonly id: string
+  readonly providerName: string
+  readonly model: string
+  /** The model for metric labels: `other` where a caller made the name up. */
+  readonly label: string
+  readonly provider: Provider<Options>
+  readonly options: Options
+  readonly origin: string
+  /** The path of base_url, without a slash at its end. */
+  readonly basePath: string
+  /** Header names in lower case; added to every upstream request. */
+  readonly headers: Readonly<Record<string, string>>
+  readonly tags: ReadonlySet<string>
+  readonly timeouts: Timeouts
+  readonly retry: RetryPolicy
+  readonly abilities: Abilities
+}
+
+export type PassedOver = 'circuit-open' | 'no-key' | 'no-time' | 'incapable' | 'tag' | 'spend-cap' | 'extra-attempts'
+
+export interface Step {
+  readonly target: Target
+  /** 0 for the first try of this target; from 1 on a retry, which is made only when the fault before it allows the same target again. */
+  readonly again: number
+  /** What is known before the first try, from the call and the configuration alone. */
+  readonly passedOver?: PassedOver
+}
+
+export type Plan = readonly Step[]
+
+/** How one try went. */
+export type Outcome =
+  /** The first content has arrived, or the whole answer: the commit point. */
+  | { readonly kind: 'answered'; readonly pieces: AsyncIterator<Piece, void> }
+  | { readonly kind: 'failed'; readonly fault: Fault }
+  | { readonly kind: 'passed-over'; readonly reason: PassedOver; readonly retryAtMs?: number }
+
+/** One try as it is written down: in the log line, the metrics and the trail. */
+export interface AttemptRecord {
+  readonly target: Target
+  /** The provider key's public name. */
+  readonly key?: string
+  readonly outcome: 'answered' | FaultName | `passed-over:${PassedOver}`
+  /** From the first byte sent (or the decision to pass over) to the outcome. */
+  readonly ms: number
+  readonly detail?: string
+  readonly status?: number
+  /** Of a failed attempt that told what it used before it failed: that is paid for, too. */
+  readonly usage?: Usage
+}
+
+/** How a call ended: exactly one per call. */
+export type Ending =
+  | { readonly kind: 'complete' }
+  | { readonly kind: 'recovered' }
+  /** Nothing of an answer was sent. */
+  | { readonly kind: 'refused'; readonly fault: Fault }
+  /** The answer broke off after content had been sent, and the client was told. */
+  | { readonly kind: 'broken'; readonly fault: Fault }
+  | { readonly kind: 'abandoned' }

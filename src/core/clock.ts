@@ -1,0 +1,38 @@
+/** Time, passed in so that a test can hold it still. Nothing else in the gateway asks the machine what time it is. */
+export interface Clock {
+  /** Milliseconds since 1970, as replicas would agree on it: for what is stored or shown. */
+  now(): number
+  /** Milliseconds since some fixed moment, never going back: for durations and deadlines. */
+  ticks(): number
+  /** Calls `run` once after `ms` milliseconds unless the returned function is called first. Does not keep the process alive. */
+  after(ms: number, run: () => void): () => void
+}
+
+/** setTimeout's own limit; longer delays would fire at once. */
+const LONGEST_TIMEOUT_MS = 2 ** 31 - 1
+
+export const systemClock: Clock = {
+  now: () => Date.now(),
+  ticks: () => performance.now(),
+  after(ms, run) {
+    const timer = setTimeout(run, Math.min(Math.max(ms, 0), LONGEST_TIMEOUT_MS))
+    timer.unref()
+    return () => clearTimeout(timer)
+  },
+}
+
+/** Resolves after `ms` by `clock`, or rejects with the signal's reason as soon as it aborts. */
+export function sleep(clock: Clock, ms: number, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve, reject) => {
+    if (signal.aborted) return reject(signal.reason)
+    const onAbort = () => {
+      cancel()
+      reject(signal.reason)
+    }
+    const cancel = clock.after(ms, () => {
+      signal.removeEventListener('abort', onAbort)
+      resolve()
+    })
+    signal.addEventListener('abort', onAbort, { once: true })
+  })
+}

@@ -1,0 +1,187 @@
+/*
+ * JSON as bytes. A relay does not write a call again: it passes the client's bytes on with a few top-level values replaced. That is
+ * only safe when this file and the provider's parser agree on what the bytes say, so a body with two equal top-level keys is refused
+ * (a provider could read the other one), and nesting is bounded before JSON.parse sees it (5 million brackets would block for seconds).
+ */
+
+/** Where one `"key": value` of the top-level object lies, as byte offsets. */
+export interface Span {
+  /** First byte of the key's opening quote. */
+  readonly start: number
+  readonly valueStart: number
+  /** One past the last byte of the value. */
+  readonly end: number
+}
+
+export interface JsonObjectSource {
+  readonly bytes: Uint8Array
+  readonly spans: ReadonlyMap<string, Span>
+}
+
+export type ScanProblem = 'not-an-object' | 'too-deep' | { readonly duplicate: string }
+
+const QUOTE = 0x22
+const BACKSLASH = 0x5c
+const OPEN_OBJECT = 0x7b
+const CLOSE_OBJECT = 0x7d
+const OPEN_ARRAY = 0x5b
+const CLOSE_ARRAY = 0x5d
+const COMMA = 0x2c
+const COLON = 0x3a
+
+/**
+ * Finds the top-level keys and values of the JSON object in `bytes`. It checks nesting and brackets, not the rest of JSON's grammar:
+ * use the result only together with a JSON.parse of the same bytes that succeeded.
+ */
+export function scanObject(bytes: Buffer, maxDepth: number): Map<string, Span> | ScanProblem {
+  const spans = new Map<string, Span>()
+  let at = skipSpace(bytes, 0)
+  if (bytes[at] !== OPEN_OBJECT) return 'not-an-object'
+  let depth = 1
+  let keyStart = -1
+  let keyEnd = -1
+  let valueStart = -1
+  let valueEnd = -1
+  for (at++; at < bytes.length; at++) {
+    const byte = bytes[at]!
+    if (byte <= 0x20) continue
+    if (byte === QUOTE) {
+      const close = closingQuote(bytes, at)
+      if (close === -1) return 'not-an-object'
+      if (depth === 1) {
+        if (keyStart === -1) {
+          keyStart = at
+          keyEnd = close + 1
+        } else if (valueStart === -1) valueStart = at
+      }
+      at = close
+      valueEnd = close + 1
+    } else if (byte === OPEN_OBJECT || byte === OPEN_ARRAY) {
+      if (depth === 1 && valueStart === -1) valueStart = at
+      if (++depth > maxDepth) return 'too-deep'
+    } else if (byte === CLOSE_ARRAY || byte === CLOSE_OBJECT || byte === COMMA) {
+      const endsMember = depth === 1 && byte !== CLOSE_ARRAY
+      if (endsMember && keyStart !== -1) {
+        if (valueStart === -1) return 'not-an-object'
+        const key = keyOf(bytes, keyStart, keyEnd)
+        if (key === undefined) return 'not-an-object'
+        if (spans.has(key)) return { duplicate: key }
+        spans.set(key, { start: keyStart, valueStart, end: valueEnd })
+        keyStart = -1
+        valueStart = -1
+      }
+      if (byte !== COMMA) {
+        valueEnd = at + 1
+        if (--depth === 0) return spans
+      }
+    } else if (byte !== COLON) {
+      if (depth === 1 && valueStart === -1) valueStart = at
+      valueEnd = at + 1
+    }
+  }
+  return 'not-an-object'
+}
+
+/**
+ * The same object with some top-level values replaced, added or, where the edit is undefined, taken out. All other bytes stay as they are.
+ * Edits are values that JSON.stringify can write.
+ */
+export function spliceObject(source: JsonObjectSource, edits: Readonly<Record<string, unknown>>): Buffer {
+  const bytes = source.bytes
+  const cuts: { readonly from: number; readonly to: number; readonly text: string }[] = []
+  const kept = source.spans.size
+  let removed = 0
+  let added = ''
+  for (const key in edits) {
+    const span = source.spans.get(key)
+    const value = edits[key]
+    if (value === undefined) {
+      if (span === undefined) continue
+      removed++
+      const cut = memberWithComma(bytes, span)
+      cuts.push({ from: cut.from, to: cut.to, text: '' })
+    } else if (span !== undefined) cuts.push({ from: span.valueStart, to: span.end, text: JSON.stringify(value) })
+    else added += `,${JSON.stringify(key)}:${JSON.stringify(value)}`
+  }
+  // Two neighbours that both go may each claim the comma between them; what remains then has its commas wrong. Such a body is written again.
+  if (removed > 1 || (removed > 0 && removed === kept)) return rewrite(source, edits)
+  if (added !== '') {
+    const close = bytes.lastIndexOf(CLOSE_OBJECT)
+    cuts.push({ from: close, to: close, text: kept === 0 ? added.slice(1) : added })
+  }
+  if (cuts.length === 0) return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+  cuts.sort((a, b) => a.from - b.from)
+  const parts: Uint8Array[] = []
+  let from = 0
+  for (const cut of cuts) {
+    parts.push(bytes.subarray(from, cut.from))
+    if (cut.text !== '') parts.push(Buffer.from(cut.text))
+    from = cut.to
+  }
+  parts.push(bytes.subarray(from))
+  return Buffer.concat(parts)
+}
+
+/** Member by member, so that the values that stay keep their very bytes (a number longer than a double would not survive a parse). */
+function rewrite(source: JsonObjectSource, edits: Readonly<Record<string, unknown>>): Buffer {
+  const members: string[] = []
+  const bytes = Buffer.from(source.bytes.buffer, source.bytes.byteOffset, source.bytes.byteLength)
+  for (const [key, span] of source.spans) {
+    if (!Object.hasOwn(edits, key)) members.push(bytes.toString('utf8', span.start, span.end))
+    else if (edits[key] !== undefined) members.push(`${JSON.stringify(key)}:${JSON.stringify(edits[key])}`)
+  }
+  for (const key in edits) {
+    if (edits[key] !== undefined && !source.spans.has(key)) members.push(`${JSON.stringify(key)}:${JSON.stringify(edits[key])}`)
+  }
+  return Buffer.from(`{${members.join(',')}}`)
+}
+
+function memberWithComma(bytes: Uint8Array, span: Span): { from: number; to: number } {
+  const after = skipSpace(bytes, span.end)
+  if (bytes[after] === COMMA) return { from: span.start, to: after + 1 }
+  let before = span.start - 1
+  while (before > 0 && bytes[before]! <= 0x20) before--
+  return { from: bytes[before] === COMMA ? before : span.start, to: span.end }
+}
+
+function skipSpace(bytes: Uint8Array, from: number): number {
+  let at = from
+  while (at < bytes.length && bytes[at]! <= 0x20) at++
+  return at
+}
+
+/** The offset of the quote that closes the string opened at `open`; -1 when there is none. */
+function closingQuote(bytes: Buffer, open: number): number {
+  let at = open
+  for (;;) {
+    at = bytes.indexOf(QUOTE, at + 1)
+    if (at === -1) return -1
+    let escapes = 0
+    while (bytes[at - 1 - escapes] === BACKSLASH) escapes++
+    if (escapes % 2 === 0) return at
+  }
+}
+
+function keyOf(bytes: Buffer, start: number, end: number): string | undefined {
+  const text = bytes.toString('utf8', start + 1, end - 1)
+  if (!text.includes('\\')) return text
+  try {
+    return JSON.parse(`"${text}"`) as string
+  } catch {
+    return undefined
+  }
+}
+
+/** An object, or undefined for anything else (null and arrays included): for reading what others wrote. */
+export function asObject(value: unknown): Readonly<Record<string, unknown>> | undefined {
+  return typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as Record<string, unknown>) : undefined
+}
+
+/** JSON.parse that answers undefined instead of throwing. */
+export function tryParse(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return undefined
+  }
+}

@@ -1,0 +1,73 @@
+/*
+ * A provider is the translator for one API, and pure: no socket, no clock, no state between calls. Recorded bytes are therefore a
+ * complete test of it. A new provider is one folder, one line in the registry and its recordings.
+ */
+import type { ZodType } from 'zod'
+import type { Target } from './attempt.ts'
+import type { ChatCall, ChatEvent, DialectName } from './chat.ts'
+import type { Fault } from './fault.ts'
+
+/** What one attempt sends: a POST to the target's origin. */
+export interface UpstreamRequest {
+  /** With the target's base path in front. */
+  readonly path: string
+  readonly body: Uint8Array | string
+  /** Headers of this call beside those of the target and the key; names in lower case. */
+  readonly headers?: Readonly<Record<string, string>>
+  /** Fields of the call that only tune and that this provider cannot honour. */
+  readonly leftOut?: readonly string[]
+}
+
+/** One event of a streamed answer, as the framing found it. `data` is undefined where there were comments only. */
+export interface Frame {
+  readonly event?: string | undefined
+  readonly data: string | undefined
+}
+
+export type UpstreamHeaders = Readonly<Record<string, string | readonly string[] | undefined>>
+
+/** An answer that says it failed: a status that is not 2xx, or a 200 whose body holds an error. */
+export interface UpstreamFailure {
+  readonly status: number
+  /** Names in lower case. */
+  readonly headers: UpstreamHeaders
+  /** The body as JSON, where it is JSON. */
+  readonly body: unknown
+  /** The beginning of the body as text. */
+  readonly text: string
+  /** When it came, in milliseconds since 1970: for a Retry-After that names a moment. */
+  readonly receivedMs: number
+}
+
+/** `malformed`: this frame makes no sense and is left out. `done`: the provider's own terminator; nothing after it counts. */
+export type Decoded = readonly ChatEvent[] | 'malformed' | 'done'
+
+/** Decodes one streamed answer. */
+export interface Decoder {
+  /** Throws a Fault when the frame is the provider's word that the answer failed. */
+  push(frame: Frame): Decoded
+  /** Called once, when the stream is over (after `done`, too): what remained, or a Fault that says it stopped too early. */
+  end(): readonly ChatEvent[]
+}
+
+export interface Provider<Options = unknown> {
+  readonly name: string
+  /** Where this provider lives when the configuration does not say; undefined: base_url must be given. */
+  readonly baseUrl: string | undefined
+  /** Settings of this provider alone, checked when the configuration loads. */
+  readonly options: ZodType<Options>
+  /** What it speaks natively, so that it can be relayed to clients of the same dialect. */
+  readonly dialect: DialectName | undefined
+  readonly framing: 'sse' | 'ndjson' | 'aws-events'
+  /** Headers that show our key; computed once per target and key. Names in lower case. */
+  authorize(key: string, target: Target<Options>): Readonly<Record<string, string>>
+  /** Why this provider cannot honour the call in a way that changes the answer's meaning (n, audio …); undefined when it can. */
+  refuses(call: ChatCall, target: Target<Options>): string | undefined
+  encode(call: ChatCall, target: Target<Options>): UpstreamRequest
+  /** Reads a whole answer. Throws a Fault when it is an error inside a 200, or no answer at all. */
+  decode(body: unknown): readonly ChatEvent[]
+  decoder(): Decoder
+  classify(failure: UpstreamFailure): Fault
+  /** For signatures and tokens that belong to one request (SigV4, OAuth). Returns the headers to add. */
+  sign?(request: UpstreamRequest, target: Target<Options>, key: string): Promise<Readonly<Record<string, string>>>
+}

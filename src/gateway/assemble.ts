@@ -1,0 +1,187 @@
+/** Configuration → gateway: the only place where implementations are chosen. */
+
+import type { Config, ProviderConfig, RouteConfig } from '../config/schema.ts'
+import type { Target } from '../core/attempt.ts'
+import type { Clock } from '../core/clock.ts'
+import type { FaultName } from '../core/fault.ts'
+import type { Store } from '../core/store.ts'
+import { providers } from '../providers/registry.ts'
+import { type CircuitPolicy, type CircuitState, circuits } from '../resilience/circuit.ts'
+import { type KeyConfig, type KeyState, keys } from '../resilience/keys.ts'
+import type { Log } from '../telemetry/log.ts'
+import type { Metrics } from '../telemetry/metrics.ts'
+import { pools } from '../upstream/pools.ts'
+import { allowance } from './allowance.ts'
+import { CHOOSERS } from './choosers.ts'
+import { clientsByKey, keyHash, openToAll } from './clients.ts'
+import type { Gateway } from './gateway.ts'
+import { ledger } from './ledger.ts'
+import { type Route, routes } from './routes.ts'
+import { type Targets, targets } from './targets.ts'
+
+export interface Parts {
+  readonly config: Config
+  readonly store: Store
+  readonly clock: Clock
+  readonly random: () => number
+  readonly log: Log
+  readonly metrics: Metrics
+  /** Name → base URL of the simulators inside this process. */
+  readonly simulators: ReadonlyMap<string, string>
+}
+
+export interface Assembled {
+  readonly gateway: Gateway
+  /** Every target that the configuration names. */
+  readonly targets: readonly Target[]
+  readonly providerNames: readonly string[]
+  close(): Promise<void>
+}
+
+const CIRCUIT_STATES: Readonly<Record<CircuitState, number>> = { closed: 0, 'half-open': 1, open: 2 }
+const KEY_STATES: Readonly<Record<KeyState, number>> = { ready: 0, resting: 1, retired: 2 }
+
+/** A server that asks for no key still has a state: it can tell us to come back later. */
+const NO_KEY: KeyConfig = { name: 'none', value: '', weight: 1 }
+
+export function assemble(parts: Parts): Assembled {
+  const { config, store, clock, random, log, metrics } = parts
+  const known = targets(config.providers, providers, (_, provider) => addressOf(provider, parts.simulators))
+  const all = Object.entries(config.routes).map(([name, route]) => routeOf(name, route, known, clock))
+  const policies = new Map(Object.entries(config.providers).map(([name, provider]) => [name, policyOf(provider)]))
+  const ofProvider = (target: string) => target.slice(0, target.indexOf('/'))
+  const labels = new Map(known.all().map(target => [target.id, target.label]))
+
+  const opened = circuits({
+    store,
+    clock,
+    random,
+    policyOf: target => policies.get(ofProvider(target))!,
+    onChange(target, to) {
+      metrics.count('llm_circuit_transitions_total', [ofProvider(target), labels.get(target) ?? 'other', to])
+      log.warn('circuit', { target, to })
+    },
+  })
+  const pooled = keys({
+    store,
+    clock,
+    random,
+    pools: new Map(Object.entries(config.providers).map(([name, provider]) => [name, poolOf(provider)])),
+    onChange(provider, key, to, untilMs) {
+      log.warn('key', { provider, key, to, ...(untilMs !== undefined && { until: new Date(untilMs).toISOString() }) })
+    },
+  })
+  const connections = pools(clock)
+
+  metrics.beforeScrape(() => {
+    for (const target of known.all()) {
+      metrics.set('llm_circuit_state', [target.providerName, target.label], CIRCUIT_STATES[opened.state(target.id)])
+    }
+    for (const provider of policies.keys()) {
+      for (const { name, state } of pooled.status(provider)) metrics.set('llm_key_state', [provider, name], KEY_STATES[state])
+    }
+  })
+
+  const gateway: Gateway = {
+    clock,
+    random,
+    clients: clientsOf(config),
+    routes: routes(all),
+    keys: pooled,
+    circuits: opened,
+    pools: connections,
+    ledger: ledger(clock, metrics, log),
+    headersShown: config.telemetry.headers,
+  }
+  return {
+    gateway,
+    targets: known.all(),
+    providerNames: [...policies.keys()],
+    async close() {
+      opened.close()
+      pooled.close()
+      await connections.close()
+      await store.close()
+    },
+  }
+}
+
+function clientsOf({ server, clients }: Config) {
+  if (server.open || clients.length === 0) return openToAll
+  return clientsByKey(
+    clients.map(({ name, key, key_sha256, routes: allowed, require, tags }) => ({
+      client: { name, routes: allowed === undefined ? undefined : new Set(allowed), require, tags },
+      keySha256: key_sha256 ?? keyHash(key!.reveal()),
+    })),
+  )
+}
+
+function routeOf(name: string, settings: RouteConfig, known: Targets, clock: Clock): Route {
+  const targetsOf = settings.targets.map(({ target, weight }) => ({ of: targetOf(target, known), weight }))
+  const fallbacksOf = settings.fallbacks.map(target => targetOf(target, known))
+  const { heartbeat } = settings
+  const shared = {
+    name,
+    choose: CHOOSERS[settings.choose as keyof typeof CHOOSERS],
+    deadlineMs: settings.deadline,
+    require: settings.require,
+    faults: new Map(Object.entries(settings.faults) as [FaultName, 'fail_over' | 'return'][]),
+    allowance: allowance(clock, settings.extra_attempts),
+    heartbeatMs: heartbeat === 'off' ? undefined : heartbeat,
+  }
+  const weigh = (carried: string) => targetsOf.map(({ of, weight }) => ({ target: of(carried), weight }))
+  const list = (carried: string) => fallbacksOf.map(of => of(carried))
+  if (name.includes('*')) return { ...shared, targets: weigh, fallbacks: list }
+  const [once, then] = [weigh(''), list('')]
+  return { ...shared, targets: () => once, fallbacks: () => then }
+}
+
+/** `*` in a target's model stands for what the star of the route stood for. */
+function targetOf(text: string, known: Targets): (carried: string) => Target {
+  if (!text.includes('*')) {
+    const target = known.named(text)
+    return () => target
+  }
+  const slash = text.indexOf('/')
+  const [providerName, pattern] = [text.slice(0, slash), text.slice(slash + 1)]
+  return carried =>
+    known.carried(
+      providerName,
+      pattern.replace('*', () => carried),
+    )
+}
+
+function policyOf({ circuit }: ProviderConfig): CircuitPolicy {
+  return {
+    failures: circuit.failures,
+    ratio: circuit.ratio,
+    minCalls: circuit.min_calls,
+    windowMs: circuit.window,
+    openMs: circuit.open,
+    openMaxMs: circuit.open_max,
+    probes: circuit.probes,
+    rampMs: circuit.ramp,
+  }
+}
+
+function poolOf(provider: ProviderConfig) {
+  const configured = provider.keys.map(
+    ({ name, value, weight, rpm, tpm, concurrency, quota_group: quotaGroup }): KeyConfig => ({
+      name,
+      value: value.reveal(),
+      weight,
+      ...(rpm !== undefined && { rpm }),
+      ...(tpm !== undefined && { tpm }),
+      ...(concurrency !== undefined && { concurrency }),
+      ...(quotaGroup !== undefined && { quotaGroup }),
+    }),
+  )
+  return { choice: provider.key_choice, keys: configured.length === 0 ? [NO_KEY] : configured }
+}
+
+/** The base URL of a provider; `simulator:NAME/path` is one of this process. */
+function addressOf(provider: ProviderConfig, simulators: ReadonlyMap<string, string>): string {
+  const url = provider.base_url ?? providers.get(provider.type)!.baseUrl!
+  const inside = /^simulator:([^/]+)(.*)$/.exec(url)
+  return inside === null ? url : simulators.get(inside[1]!)! + inside[2]!
+}

@@ -1,0 +1,60 @@
+/** Everything that a journey needs, in one list. `assemble.ts` makes it from the configuration; tests pass their own. */
+
+import type { AttemptRecord, Ending, Target } from '../core/attempt.ts'
+import type { ChatCall, Usage } from '../core/chat.ts'
+import type { Clock } from '../core/clock.ts'
+import type { Fault } from '../core/fault.ts'
+import type { Circuits } from '../resilience/circuit.ts'
+import type { Keys } from '../resilience/keys.ts'
+import type { Pools } from '../upstream/pools.ts'
+import type { Client, Clients } from './clients.ts'
+import type { Ledger } from './ledger.ts'
+import type { Route, Routes } from './routes.ts'
+
+export type HeadersShown = 'none' | 'summary' | 'full'
+
+export interface Gateway {
+  readonly clock: Clock
+  readonly random: () => number
+  readonly clients: Clients
+  readonly routes: Routes
+  readonly keys: Keys
+  readonly circuits: Circuits
+  readonly pools: Pools
+  readonly ledger: Ledger
+  readonly headersShown: HeadersShown
+}
+
+/** One call's life, from its first byte to its settlement: the only thing in the gateway that changes as a call goes on. */
+export interface Journey {
+  /** x-request-id. */
+  readonly id: string
+  readonly startedAtMs: number
+  readonly startedTicks: number
+  /** Aborts, with a Fault as its reason, when the client leaves or the gateway must stop. */
+  readonly signal: AbortSignal
+  client: Client | undefined
+  call: ChatCall | undefined
+  route: Route | undefined
+  deadlineTicks: number
+  /** Estimated tokens of the call, to reserve of limits. */
+  tokens: number
+  readonly attempts: AttemptRecord[]
+  /** The attempt that failed last, for deciding on the next step. */
+  last: { readonly target: Target; readonly fault: Fault } | undefined
+  readonly tried: Set<Target>
+  /** The smallest moment at which something that was passed over, or told us to wait, comes back; milliseconds since 1970. */
+  retryAtMs: number | undefined
+  /** After a context-too-long: the context that was too small. */
+  contextOver: number | undefined
+  /** Whether the step under way was paid for from the route's extra attempts. */
+  tookExtra: boolean
+  answeredBy: Target | undefined
+  firstTokenMs: number | undefined
+  usage: Usage | undefined
+  leftOut: readonly string[]
+  malformed: number
+  /** Milliseconds spent waiting for upstreams, pauses before a retry included: what is left of the whole is ours. */
+  upstreamMs: number
+  ending: Ending | undefined
+}

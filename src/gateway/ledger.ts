@@ -1,0 +1,134 @@
+/** Closes a journey, once: metrics and one log line. What each attempt showed is written down as it happens. */
+import type { AttemptRecord, Ending, Target } from '../core/attempt.ts'
+import type { Usage } from '../core/chat.ts'
+import type { Clock } from '../core/clock.ts'
+import type { Fault, FaultName } from '../core/fault.ts'
+import type { Log } from '../telemetry/log.ts'
+import type { Metrics } from '../telemetry/metrics.ts'
+import { costUsd } from '../usage/price.ts'
+import type { Journey } from './gateway.ts'
+
+export interface Ledger {
+  attempted(journey: Journey, attempt: AttemptRecord): void
+  /** An event of this target's stream made no sense and was left out. */
+  malformed(target: Target): void
+  inFlight(target: Target, by: 1 | -1): void
+  /** The first ending of a journey counts; any later one is passed by. */
+  close(journey: Journey, ending: Ending): void
+}
+
+const NONE = 'none'
+
+/** A target as metrics show it. */
+const labelOf = (target: Target) => `${target.providerName}/${target.label}`
+
+/** Faults whose detail may quote the call: their message stays out of the log. */
+const ABOUT_THE_CALL: ReadonlySet<FaultName> = new Set(['upstream-refused-call', 'context-too-long', 'content-filtered'])
+
+export function ledger(clock: Clock, metrics: Metrics, log: Log): Ledger {
+  function attempted(journey: Journey, attempt: AttemptRecord): void {
+    journey.attempts.push(attempt)
+    const { target, outcome, ms } = attempt
+    const { providerName, label } = target
+    metrics.count('llm_attempts_total', [providerName, label, outcome])
+    if (outcome.startsWith('passed-over:')) return
+    metrics.observe('llm_attempt_seconds', [providerName, label, outcome], ms / 1000)
+    if (outcome !== 'answered' && outcome !== 'client-gone') metrics.count('llm_errors_total', [providerName, label, outcome])
+    if (attempt.usage !== undefined) countUsage(journey, target, attempt.usage)
+  }
+
+  function close(journey: Journey, ending: Ending): void {
+    if (journey.ending !== undefined) return
+    journey.ending = ending
+    const ms = clock.ticks() - journey.startedTicks
+    const status = statusOf(ending)
+    count(journey, ending, status, ms)
+    write(journey, ending, status, ms)
+  }
+
+  function count(journey: Journey, ending: Ending, status: number, ms: number): void {
+    const { answeredBy, usage } = journey
+    const route = journey.route?.name ?? NONE
+    const client = journey.client?.name ?? NONE
+    const stream = journey.call?.stream === true
+    const target = answeredBy === undefined ? NONE : labelOf(answeredBy)
+    metrics.count('llm_requests_total', [route, client, target, String(status), String(stream)])
+    countFailovers(journey, route)
+    if (journey.route !== undefined) metrics.observe('llm_overhead_seconds', [route], Math.max(0, ms - journey.upstreamMs) / 1000)
+    if (answeredBy === undefined) return
+    metrics.observe('llm_latency_seconds', [route, target], ms / 1000)
+    metrics.observe('llm_first_token_seconds', [route, target], journey.firstTokenMs! / 1000)
+    if (ending.kind === 'broken')
+      metrics.count('llm_errors_total', [answeredBy.providerName, answeredBy.label, ending.fault.kind])
+    if (stream) metrics.count('llm_stream_endings_total', [route, ending.kind])
+    if (usage !== undefined) countUsage(journey, answeredBy, usage)
+    if (costUsd(answeredBy.abilities.price, usage) === undefined) metrics.count('llm_unpriced_requests_total', [target])
+  }
+
+  /** Tokens and cost of one attempt, whether it answered or failed after it had told them. */
+  function countUsage(journey: Journey, target: Target, usage: Usage): void {
+    const labels = [journey.route?.name ?? NONE, journey.client?.name ?? NONE, labelOf(target)] as const
+    const { input, cached, output, reasoning } = usage
+    for (const [kind, tokens] of Object.entries({ input, cached, output, reasoning })) {
+      if (tokens !== undefined && tokens > 0) metrics.count('llm_tokens_total', [...labels, kind], tokens)
+    }
+    const cost = costUsd(target.abilities.price, usage)
+    if (cost !== undefined) metrics.count('llm_cost_usd_total', labels, cost)
+  }
+
+  function countFailovers({ attempts }: Journey, route: string): void {
+    for (let at = 1; at < attempts.length; at++) {
+      const from = attempts[at - 1]!
+      const to = attempts[at]!
+      if (from.target === to.target || to.outcome.startsWith('passed-over:')) continue
+      metrics.count('llm_failover_total', [route, labelOf(from.target), labelOf(to.target), from.outcome])
+    }
+  }
+
+  function write(journey: Journey, ending: Ending, status: number, ms: number): void {
+    const { usage, call, answeredBy } = journey
+    const fault = 'fault' in ending ? ending.fault : undefined
+    const fields = {
+      id: journey.id,
+      status,
+      ending: ending.kind,
+      route: journey.route?.name,
+      client: journey.client?.name,
+      ...(journey.client !== undefined && Object.keys(journey.client.tags).length > 0 && { tags: journey.client.tags }),
+      target: answeredBy?.id,
+      stream: call?.stream,
+      ms: rounded(ms),
+      firstTokenMs: journey.firstTokenMs === undefined ? undefined : rounded(journey.firstTokenMs),
+      fault: fault?.kind,
+      detail: fault === undefined || ABOUT_THE_CALL.has(fault.kind) ? undefined : fault.details.detail,
+      usage,
+      costUsd: costUsd(answeredBy?.abilities.price, usage),
+      leftOut: journey.leftOut.length > 0 ? journey.leftOut : undefined,
+      malformed: journey.malformed > 0 ? journey.malformed : undefined,
+      attempts: journey.attempts.map(written),
+    }
+    if (isOurs(fault)) log.error('call', fields)
+    else if (ending.kind === 'broken' || status >= 500) log.warn('call', fields)
+    else log.info('call', fields)
+  }
+
+  return {
+    attempted,
+    malformed: ({ providerName, label }) => metrics.count('llm_errors_total', [providerName, label, 'upstream-garbled']),
+    inFlight: (target, by) => metrics.change('llm_in_flight', [labelOf(target)], by),
+    close,
+  }
+}
+
+function statusOf(ending: Ending): number {
+  if (ending.kind === 'refused') return ending.fault.status
+  return ending.kind === 'abandoned' ? 499 : 200
+}
+
+const isOurs = (fault: Fault | undefined) => fault?.kind === 'internal'
+const rounded = (ms: number) => Math.round(ms * 10) / 10
+
+function written({ target, key, outcome, ms, detail, status }: AttemptRecord): object {
+  const quotes = ABOUT_THE_CALL.has(outcome as FaultName)
+  return { target: target.id, key, outcome, ms: rounded(ms), status, detail: quotes ? undefined : detail }
+}

@@ -1,0 +1,145 @@
+/*
+ * The listener for clients: one table of dialects, the list of models, and the two questions of load balancers. A call's answer is
+ * written to the raw response; Fastify routes, reads the body within its limits, and keeps slow senders out.
+ */
+import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
+import type { Dialect } from '../core/dialect.ts'
+import { Fault } from '../core/fault.ts'
+import { chat } from '../dialects/chat/chat.ts'
+import type { Gateway, Journey } from '../gateway/gateway.ts'
+import { arrive, identify, type Reply, refuse, serve } from '../gateway/journey.ts'
+import { addHealth, type Readiness } from './health.ts'
+import { draining, httpFault, noSuchUrl, refuseSocket } from './refusals.ts'
+import { send } from './send.ts'
+
+export interface ServerOptions {
+  readonly maxBodyBytes: number
+  readonly readiness: Readiness
+  /** Times for slow senders; the defaults are for production, tests have less patience. */
+  readonly slowSenders?: { readonly headersMs: number; readonly requestMs: number; readonly checkEveryMs: number }
+}
+
+export interface ClientServer {
+  readonly app: FastifyInstance
+  /** Calls under way. */
+  active(): number
+  /** Ends every call under way: streams with an error event, others with a refusal. */
+  endAll(): void
+}
+
+/** One line per dialect: where its calls come in. */
+const CALLS: readonly (readonly [path: string, dialect: Dialect])[] = [['/v1/chat/completions', chat]]
+
+const SLOW_SENDERS = { headersMs: 10_000, requestMs: 60_000, checkEveryMs: 1_000 }
+const MAX_HEADER_BYTES = 16 * 1024
+/** Longer than load balancers keep idle connections, so that they close first. */
+const KEEP_ALIVE_MS = 75_000
+const REQUEST_ID = /^[\w.:-]{1,128}$/
+/** Idle clients that stay connected between their calls cost a descriptor each; beyond this many new ones wait. */
+const MAX_CONNECTIONS = 20_000
+
+interface UnderWay {
+  readonly journey: Journey
+  readonly controller: AbortController
+}
+
+export function clientServer(
+  gateway: Gateway,
+  { maxBodyBytes, readiness, slowSenders = SLOW_SENDERS }: ServerOptions,
+): ClientServer {
+  const underWay = new Map<FastifyRequest, UnderWay>()
+  const startedS = Math.floor(gateway.clock.now() / 1000)
+  const app = Fastify({
+    bodyLimit: maxBodyBytes,
+    requestTimeout: slowSenders.requestMs,
+    keepAliveTimeout: KEEP_ALIVE_MS,
+    http: {
+      headersTimeout: slowSenders.headersMs,
+      requestTimeout: slowSenders.requestMs,
+      connectionsCheckingInterval: slowSenders.checkEveryMs,
+      maxHeaderSize: MAX_HEADER_BYTES,
+    },
+    return503OnClosing: false,
+    forceCloseConnections: 'idle',
+    clientErrorHandler: (error, socket) => refuseSocket(chat, error, socket),
+    frameworkErrors: (error, request, reply) => void answer(request, reply, httpFault(error, maxBodyBytes)),
+  })
+  app.server.maxConnections = MAX_CONNECTIONS
+  app.removeAllContentTypeParsers()
+  app.addContentTypeParser('application/json', { parseAs: 'buffer' }, (_, body, done) => done(null, body))
+
+  /** The journey of a request begins with its head. */
+  function journeyOf(request: FastifyRequest, reply: FastifyReply): UnderWay {
+    const known = underWay.get(request)
+    if (known !== undefined) return known
+    const controller = new AbortController()
+    const shown = request.headers['x-request-id']
+    const requestId = typeof shown === 'string' && REQUEST_ID.test(shown) ? shown : undefined
+    const begun = { journey: arrive(gateway, requestId, controller.signal), controller }
+    underWay.set(request, begun)
+    // Not request.signal, which aborts as soon as the body of a POST has been read.
+    reply.raw.once('close', () => {
+      underWay.delete(request)
+      if (!reply.raw.writableFinished) controller.abort(new Fault('client-gone'))
+    })
+    return begun
+  }
+
+  /** Refuses before there is a call, and does not wait for the rest of the body. */
+  function answer(request: FastifyRequest, reply: FastifyReply, fault: Fault): void {
+    const { journey } = journeyOf(request, reply)
+    finish(request, reply, refuse(gateway, chat, journey, fault), !request.raw.complete)
+  }
+
+  function finish(request: FastifyRequest, reply: FastifyReply, answered: Reply, close: boolean): void {
+    reply.hijack()
+    const { raw } = reply
+    if (close) {
+      raw.setHeader('connection', 'close')
+      raw.once('finish', () => request.raw.destroy())
+    }
+    const gone = () => underWay.get(request)?.controller.abort(new Fault('client-gone'))
+    send(raw, answered, gateway.clock, gone).catch(() => raw.destroy())
+  }
+
+  app.setErrorHandler((error, request, reply) => answer(request, reply, httpFault(error, maxBodyBytes)))
+  app.setNotFoundHandler((request, reply) => answer(request, reply, noSuchUrl(request.method, request.url)))
+
+  addHealth(app, readiness)
+  app.register(async calls => {
+    // Who calls is asked before the body is read, for every route in here.
+    calls.addHook('onRequest', async (request, reply) => {
+      const { journey } = journeyOf(request, reply)
+      if (!readiness.ready()) throw draining()
+      identify(gateway, journey, request.headers.authorization)
+    })
+    for (const [path, dialect] of CALLS) {
+      calls.post(path, async (request, reply) => {
+        const { journey } = journeyOf(request, reply)
+        const body = Buffer.isBuffer(request.body) ? request.body : Buffer.alloc(0)
+        finish(request, reply, await serve(gateway, dialect, journey, body), false)
+      })
+    }
+    const shown = (id: string) => ({ id, object: 'model', created: startedS, owned_by: 'understudy' })
+    calls.get('/v1/models', async (request, reply) => {
+      const { journey } = journeyOf(request, reply)
+      reply.header('x-request-id', journey.id)
+      return { object: 'list', data: gateway.routes.visibleTo(journey.client!).map(shown) }
+    })
+    calls.get('/v1/models/*', async (request, reply) => {
+      const { journey } = journeyOf(request, reply)
+      const model = (request.params as { '*': string })['*']
+      gateway.routes.find(model, journey.client!)
+      reply.header('x-request-id', journey.id)
+      return shown(model)
+    })
+  })
+
+  return {
+    app,
+    active: () => [...underWay.values()].filter(({ journey }) => journey.ending === undefined).length,
+    endAll() {
+      for (const { controller } of underWay.values()) controller.abort(draining())
+    },
+  }
+}

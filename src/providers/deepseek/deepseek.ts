@@ -1,0 +1,25 @@
+/*
+ * DeepSeek. It thinks unless told not to, and then wants its thoughts back, if only as an empty text, with every tool call that it made.
+ * Its error codes say nothing (nearly all are invalid_request_error): status and message decide.
+ */
+import { asObject } from '../../core/json.ts'
+import { roleAs, thoughtsAs } from '../openai/messages.ts'
+import { openAIFamily } from '../openai/openai.ts'
+
+const EFFORTS: Readonly<Record<string, string>> = { minimal: 'low', medium: 'high', xhigh: 'high', ultra: 'max' }
+
+export const deepseek = openAIFamily({
+  name: 'deepseek',
+  baseUrl: 'https://api.deepseek.com',
+  cannot: ['more than one choice', 'a JSON schema', 'audio output'],
+  drops: ['n', 'seed', 'logit_bias', 'parallel_tool_calls', 'service_tier', 'metadata', 'store', 'prompt_cache_key'],
+  renames: { max_completion_tokens: 'max_tokens', user: 'user_id' },
+  adjust: ({ body }) => {
+    const effort = EFFORTS[body.reasoning_effort ?? '']
+    return effort === undefined ? {} : { reasoning_effort: effort }
+  },
+  messages: ({ body }) => [
+    roleAs('developer', 'system'),
+    thoughtsAs('reasoning_content', asObject(body.thinking)?.type !== 'disabled'),
+  ],
+})

@@ -1,0 +1,222 @@
+/*
+ * The choices of one answer while it is being read. A choice says text, reasoning, a refusal and tool calls, and then finishes, once.
+ * Tool calls are what relatives differ in most: ids and names come late, come twice, come empty, and the index that tells parallel calls
+ * apart is missing, or the same for all. What has no meaning for the gateway is carried through as it is.
+ */
+import type { ChatEvent, FinishReason } from '../../core/chat.ts'
+import { asObject } from '../../core/json.ts'
+import { madeToolId } from '../kit/tool-ids.ts'
+import { finishReason } from './finish.ts'
+
+type Fields = Readonly<Record<string, unknown>>
+
+export interface Choices {
+  /** Reads a message, or one delta of it; `choice` is what stands around it. */
+  read(index: number, choice: Fields, message: Fields, events: ChatEvent[]): void
+  /** What still comes after the end. It is nothing, but for tool calls after a finish for tool calls: Together finishes after each. */
+  readLate(index: number, message: Fields, events: ChatEvent[]): void
+  /** Ends a choice; a second end is nothing. */
+  finish(index: number, raw: string, events: ChatEvent[]): void
+  hasFinished(index: number): boolean
+  /** How many choices have said or ended anything. */
+  readonly begun: number
+  /** Indexes of choices that have begun and not ended. */
+  readonly unfinished: readonly number[]
+  /** Whether any choice has said anything that a client could use. */
+  readonly hasContent: boolean
+  /** Whether every choice has ended plainly. */
+  readonly allStopped: boolean
+}
+
+interface Tool {
+  readonly index: number
+  /** The index that the provider gives, which need not be ours. */
+  readonly given: number | undefined
+  id: string
+  name: string
+  /** Arguments that came before the name. */
+  held: string
+  started: boolean
+}
+
+interface State {
+  readonly tools: Map<number, Tool>
+  reason: FinishReason | undefined
+}
+
+/** Fields with an event of their own, and padding. */
+const READ: ReadonlySet<string> = new Set([
+  'role',
+  'content',
+  'reasoning',
+  'reasoning_content',
+  'refusal',
+  'tool_calls',
+  'padding',
+  'p',
+  'obfuscation',
+])
+
+/** `start` names the answer, for ids that have to be made. */
+export function choices(start: { readonly id: string; readonly model: string }): Choices {
+  const states = new Map<number, State>()
+  let hasContent = false
+
+  function stateOf(index: number): State {
+    let state = states.get(index)
+    if (state === undefined) {
+      state = { tools: new Map(), reason: undefined }
+      states.set(index, state)
+    }
+    return state
+  }
+
+  function read(index: number, choice: Fields, message: Fields, events: ChatEvent[]): void {
+    const state = stateOf(index)
+    const from = events.length
+    const extra: Record<string, unknown> = {}
+    const thought = text(message.reasoning_content) || text(message.reasoning) || detailedThought(message.reasoning_details)
+    if (thought !== '') events.push({ type: 'reasoning-delta', choice: index, text: thought })
+    readContent(index, message.content, events, extra)
+    const refusal = text(message.refusal)
+    if (refusal !== '') events.push({ type: 'refusal-delta', choice: index, text: refusal })
+    readTools(index, state, message.tool_calls, events)
+    for (const key in message) if (!READ.has(key) && !isHollow(message[key])) extra[key] = message[key]
+    if (!isHollow(choice.logprobs)) extra.logprobs = choice.logprobs
+    if (events.length > from || 'function_call' in extra || 'audio' in extra || 'images' in extra) hasContent = true
+    if (Object.keys(extra).length > 0) events.push({ type: 'extra-delta', choice: index, fields: extra })
+  }
+
+  function readTools(choice: number, state: State, calls: unknown, events: ChatEvent[]): void {
+    if (Array.isArray(calls)) for (const call of calls) readTool(choice, state, asObject(call) ?? {}, events)
+  }
+
+  function readLate(index: number, message: Fields, events: ChatEvent[]): void {
+    const state = stateOf(index)
+    if (state.reason === 'tool_calls') readTools(index, state, message.tool_calls, events)
+  }
+
+  function readTool(choice: number, state: State, call: Fields, events: ChatEvent[]): void {
+    const named = asObject(call.function) ?? asObject(call.custom) ?? {}
+    const id = text(call.id)
+    const name = text(named.name)
+    const tool = toolOf(state, call, id, name)
+    if (tool.id === '') tool.id = id
+    if (tool.name === '') tool.name = name
+    const said = argumentsOf(named.arguments ?? named.input)
+    if (!tool.started) {
+      tool.held += said
+      // With a name only, the id may still come with the arguments.
+      if (tool.name !== '' && (tool.id !== '' || tool.held !== '')) startTool(choice, tool, events)
+    } else if (said !== '') events.push({ type: 'tool-delta', choice, index: tool.index, json: said })
+  }
+
+  function startTool(choice: number, tool: Tool, events: ChatEvent[]): void {
+    tool.started = true
+    const id = tool.id || madeToolId(start.id, start.model, choice, tool.index, tool.name, tool.held)
+    events.push({ type: 'tool-start', choice, index: tool.index, id, name: tool.name })
+    if (tool.held !== '') events.push({ type: 'tool-delta', choice, index: tool.index, json: tool.held })
+  }
+
+  function finish(index: number, raw: string, events: ChatEvent[]): void {
+    const state = stateOf(index)
+    if (state.reason !== undefined) return
+    for (const tool of state.tools.values()) {
+      if (tool.started || (tool.id === '' && tool.name === '' && tool.held === '')) continue
+      startTool(index, tool, events)
+      hasContent = true
+    }
+    const called = [...state.tools.values()].some(tool => tool.started)
+    state.reason = finishReason(raw, called)
+    events.push({ type: 'finish', choice: index, reason: state.reason, raw })
+  }
+
+  return {
+    read,
+    readLate,
+    finish,
+    hasFinished: index => states.get(index)?.reason !== undefined,
+    get begun() {
+      return states.size
+    },
+    get unfinished() {
+      return [...states].filter(([, state]) => state.reason === undefined).map(([index]) => index)
+    },
+    get hasContent() {
+      return hasContent
+    },
+    get allStopped() {
+      return [...states.values()].every(state => state.reason === 'stop')
+    },
+  }
+}
+
+/** The call that this delta belongs to, by its index and its id, or the last one where it has neither. */
+function toolOf(state: State, call: Fields, id: string, name: string): Tool {
+  const { tools } = state
+  const given = typeof call.index === 'number' && Number.isInteger(call.index) && call.index >= 0 ? call.index : undefined
+  const likely = [...tools.values()].filter(tool => given === undefined || tool.given === given)
+  const byId = id === '' ? undefined : likely.find(tool => tool.id === id)
+  const isAnother = given === undefined && (id !== '' || name !== '')
+  const known = byId ?? (isAnother ? undefined : likely.at(-1))
+  // A new id with a name is a new call, even where every call has the index 0.
+  if (known !== undefined && !(known.id !== '' && id !== '' && id !== known.id && name !== '')) return known
+  const next = tools.size === 0 ? 0 : Math.max(...tools.keys()) + 1
+  const index = given === undefined || tools.has(given) ? next : given
+  const tool: Tool = { index, given, id: '', name: '', held: '', started: false }
+  tools.set(index, tool)
+  return tool
+}
+
+/** Text, or Mistral's list of chunks, or (in a JSON mode) the object itself. */
+function readContent(choice: number, content: unknown, events: ChatEvent[], extra: Record<string, unknown>): void {
+  if (typeof content === 'string') {
+    if (content !== '') events.push({ type: 'text-delta', choice, text: content })
+    return
+  }
+  if (!Array.isArray(content)) {
+    if (asObject(content) !== undefined) events.push({ type: 'text-delta', choice, text: JSON.stringify(content) })
+    return
+  }
+  const others: unknown[] = []
+  for (const each of content) {
+    const part = asObject(each)
+    const thought = part?.type === 'thinking' ? chunkText(part.thinking) : ''
+    const said = typeof each === 'string' ? each : part?.type === 'text' || part?.type === 'output_text' ? text(part.text) : ''
+    if (thought !== '') events.push({ type: 'reasoning-delta', choice, text: thought, ...signatureOf(part) })
+    else if (said !== '') events.push({ type: 'text-delta', choice, text: said })
+    else if (part !== undefined && part.type !== 'text' && part.type !== 'thinking') others.push(part)
+  }
+  if (others.length > 0) extra.content_parts = others
+}
+
+function chunkText(chunks: unknown): string {
+  if (!Array.isArray(chunks)) return text(chunks)
+  return chunks.map(chunk => text(asObject(chunk)?.text)).join('')
+}
+
+function signatureOf(part: Fields | undefined): { readonly signature?: string } {
+  const signature = text(part?.signature)
+  return signature === '' ? {} : { signature }
+}
+
+/** Where the thoughts stand in the details only. */
+function detailedThought(details: unknown): string {
+  if (!Array.isArray(details)) return ''
+  return details.map(detail => text(asObject(detail)?.text) || text(asObject(detail)?.summary)).join('')
+}
+
+function argumentsOf(value: unknown): string {
+  return typeof value === 'string' ? value : value === undefined || value === null ? '' : JSON.stringify(value)
+}
+
+/** Says nothing: null, an empty text or list, or an object of nothing else (some send every field that there could be). */
+function isHollow(value: unknown): boolean {
+  if (value === null || value === undefined || value === '' || value === 0 || value === false) return true
+  if (Array.isArray(value)) return value.length === 0
+  return typeof value === 'object' && Object.values(value).every(isHollow)
+}
+
+function text(value: unknown): string {
+  return typeof value === 'string' ? value : ''
+}

@@ -1,0 +1,150 @@
+/*
+ * OpenAI, and everybody who speaks like it. A relative is what it does differently, as data: fields it does not know, fields it calls
+ * something else, the ids it accepts, what its errors mean. The call itself is not translated: the client's bytes go on, with only those
+ * top-level values replaced that must differ. A conversation is written again only where one of its messages has to change.
+ */
+import { z } from 'zod'
+import type { Target } from '../../core/attempt.ts'
+import type { ChatCall } from '../../core/chat.ts'
+import { spliceObject } from '../../core/json.ts'
+import type { Provider, UpstreamRequest } from '../../core/provider.ts'
+import { classifyBy, type Rule } from '../kit/failure.ts'
+import { renameToolIds, shortToolId } from '../kit/tool-ids.ts'
+import { type Asked, inability } from './abilities.ts'
+import { type AnswerTraits, answerDecoder, decodeAnswer } from './answer.ts'
+import { isDefault } from './defaults.ts'
+import type { Rewrite } from './messages.ts'
+import { refusedFields, renamedFields, roles } from './models.ts'
+
+/** Top-level values to replace; an undefined one takes the field out. */
+export type Edits = Readonly<Record<string, unknown>>
+
+/** What a relative does differently. */
+export interface Relative {
+  readonly name: string
+  /** Left out: base_url must be configured. */
+  readonly baseUrl?: string
+  readonly path?: string
+  /** Usage comes unasked, and to ask for it is an error. */
+  readonly usageUnasked?: true
+  /** The only fields it takes: every other is left out. */
+  readonly knows?: ReadonlySet<string>
+  /** Fields that it refuses, or ignores, and that only tune. */
+  readonly drops?: readonly string[] | ((call: ChatCall, target: Target) => readonly string[])
+  /** Its own names for fields. */
+  readonly renames?: Readonly<Record<string, string>> | ((call: ChatCall, target: Target) => Readonly<Record<string, string>>)
+  /** Values that it wants differently. What stands here as undefined is left out. */
+  readonly adjust?: (call: ChatCall, target: Target) => Edits
+  /** Messages that it wants differently, one rewrite after the other. */
+  readonly messages?: readonly Rewrite[] | ((call: ChatCall, target: Target) => readonly Rewrite[])
+  /** What it cannot do at all. */
+  readonly cannot?: readonly Asked[]
+  /** Further reasons not to take a call. */
+  readonly refuses?: (call: ChatCall, target: Target) => string | undefined
+  readonly rules?: readonly Rule[]
+  /** Its answers are not quite OpenAI's, so that a client of OpenAI's must not get its bytes as they are. */
+  readonly writesOtherwise?: true
+  /** It counts reasoning beside completion_tokens, not inside. */
+  readonly reasoningBeside?: true
+  /** Its streams may end with [DONE] and usage, and no finish reason. */
+  readonly finishMayBeMissing?: true
+}
+
+/** A provider that speaks OpenAI's chat API, but for what `relative` says. */
+export function openAIFamily(relative: Relative): Provider {
+  const rules = relative.rules ?? []
+  const path = relative.path ?? '/chat/completions'
+  const traits: AnswerTraits = {
+    rules,
+    reasoningBeside: relative.reasoningBeside ?? false,
+    finishMayBeMissing: relative.finishMayBeMissing ?? false,
+  }
+
+  function encode(call: ChatCall, target: Target): UpstreamRequest {
+    const { edits, leftOut } = editsOf(relative, call, target)
+    const body = call.dialect === 'chat' ? spliceObject(call.source, edits) : JSON.stringify({ ...call.body, ...edits })
+    return { path: target.basePath + path, body, ...(leftOut.length === 0 ? {} : { leftOut }) }
+  }
+
+  return {
+    name: relative.name,
+    baseUrl: relative.baseUrl,
+    options: z.strictObject({}),
+    dialect: relative.writesOtherwise === true ? undefined : 'chat',
+    framing: 'sse',
+    authorize: (key): Readonly<Record<string, string>> => (key === '' ? {} : { authorization: `Bearer ${key}` }),
+    refuses: (call, target) => inability(call.body, relative.cannot ?? []) ?? relative.refuses?.(call, target),
+    encode,
+    decode: body => decodeAnswer(body, traits),
+    decoder: () => answerDecoder(traits),
+    classify: failure => classifyBy(rules, failure),
+  }
+}
+
+function editsOf(
+  relative: Relative,
+  call: ChatCall,
+  target: Target,
+): { readonly edits: Edits; readonly leftOut: readonly string[] } {
+  const { body } = call
+  const edits: Record<string, unknown> = { model: target.model }
+  const leftOut: string[] = []
+  const leave = (field: string) => {
+    edits[field] = undefined
+    if (!isDefault(field, body[field])) leftOut.push(field)
+  }
+  if ((body.stream ?? false) !== call.stream) edits.stream = call.stream
+  if (relative.usageUnasked === true) {
+    if (body.stream_options !== undefined) edits.stream_options = undefined
+  } else if (call.stream && body.stream_options?.include_usage !== true) {
+    edits.stream_options = { ...body.stream_options, include_usage: true }
+  }
+  const renames = resolved(relative.renames, call, target) ?? {}
+  for (const from in renames) {
+    const to = renames[from]!
+    if (body[from] === undefined) continue
+    if (body[to] === undefined || body[to] === null) edits[to] = body[from]
+    edits[from] = undefined
+  }
+  for (const field of resolved(relative.drops, call, target) ?? []) if (body[field] !== undefined) leave(field)
+  const { knows } = relative
+  if (knows !== undefined) for (const field in body) if (!knows.has(field) && !(field in edits)) leave(field)
+  const adjusted = relative.adjust?.(call, target) ?? {}
+  for (const field in adjusted) {
+    if (adjusted[field] !== undefined) edits[field] = adjusted[field]
+    else if (body[field] !== undefined) leave(field)
+  }
+  let messages = body.messages
+  for (const rewrite of resolved(relative.messages, call, target) ?? []) messages = rewrite(messages)
+  if (messages !== body.messages) edits.messages = messages
+  return { edits, leftOut }
+}
+
+function resolved<Value>(
+  value: Value | ((call: ChatCall, target: Target) => Value) | undefined,
+  call: ChatCall,
+  target: Target,
+): Value | undefined {
+  return typeof value === 'function' ? (value as (call: ChatCall, target: Target) => Value)(call, target) : value
+}
+
+/** Some of its models take 64, none refuses 40. */
+const LONGEST_TOOL_ID = 40
+const shortIds: Rewrite = messages => renameToolIds(messages, id => shortToolId(id, LONGEST_TOOL_ID))
+
+export const openai: Provider = openAIFamily({
+  name: 'openai',
+  baseUrl: 'https://api.openai.com/v1',
+  drops: (call, target) => refusedFields(call, target.model),
+  renames: (_, target) => renamedFields(target.model),
+  messages: (_, target) => [...roles(target.model), shortIds],
+  refuses: (call, target) =>
+    target.model.includes('-search-preview') ? inability(call.body, ['more than one choice']) : undefined,
+  rules: [
+    // A message that is too long is not too long a conversation in words, but it is in fact.
+    { code: /^string_above_max_length$/, message: /messages\[\d+\]\.content|'input'/, fault: 'context-too-long' },
+    // One call larger than a whole minute's tokens: no waiting and no resting of the key helps, only a target that takes more.
+    { status: 429, message: /^Request too large for/, fault: 'context-too-long' },
+    { code: /^(?:invalid_prompt|cyber_policy|bio_policy)$/, fault: 'content-filtered' },
+  ],
+})

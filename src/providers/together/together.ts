@@ -1,0 +1,11 @@
+import { openAIFamily } from '../openai/openai.ts'
+
+export const together = openAIFamily({
+  name: 'together',
+  baseUrl: 'https://api.together.xyz/v1',
+  cannot: ['audio output'],
+  // Log probabilities are asked for by how many.
+  renames: { top_logprobs: 'logprobs' },
+  adjust: ({ body }) => (body.logprobs === true ? { logprobs: body.top_logprobs || 1 } : {}),
+  rules: [{ status: 403, message: /context|max_(?:new_)?tokens|input length/i, fault: 'context-too-long' }],
+})

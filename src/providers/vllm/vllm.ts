@@ -1,0 +1,4 @@
+/* vLLM, and servers that follow it. What it does not know it ignores. An error in its streams is followed by [DONE] all the same. */
+import { openAIFamily } from '../openai/openai.ts'
+
+export const vllm = openAIFamily({ name: 'vllm' })

@@ -1,0 +1,167 @@
+/*
+ * One HTTP request to an upstream and its answer, read by pulling: what the caller does not read stays in the socket, so a client that
+ * stops reading stops the upstream too. Times are not kept here but around the attempt; whoever keeps them calls `abort`.
+ */
+import type { Dispatcher } from 'undici'
+import { Fault } from '../core/fault.ts'
+import type { UpstreamHeaders } from '../core/provider.ts'
+import { isOfReusedConnection, type Pools } from './pools.ts'
+
+export interface Sending {
+  readonly origin: string
+  readonly path: string
+  /** Names and values by turns. */
+  readonly headers: readonly string[]
+  readonly body: Uint8Array | string
+  readonly connectMs: number
+}
+
+export interface Head {
+  readonly status: number
+  readonly headers: UpstreamHeaders
+}
+
+export interface Exchange {
+  /** Settles with the head of the answer, or rejects with a Fault. */
+  readonly head: Promise<Head>
+  /** The next read of the body; undefined at its proper end. Rejects with a Fault. One at a time. */
+  read(): Promise<Buffer | undefined>
+  /** The rest of the body at once, `first` in front. Rejects with upstream-garbled past `maxBytes`. */
+  rest(maxBytes: number): Promise<Buffer>
+  /** Ends the exchange from our side: all that waits rejects with `fault`, and the connection is closed unless the answer was complete. */
+  abort(fault: Fault): void
+}
+
+/** Above this many unread bytes the upstream is paused. */
+const HIGH_WATER_BYTES = 64 * 1024
+
+export function exchange(pools: Pools, sending: Sending): Exchange {
+  let controller: Dispatcher.DispatchController | undefined
+  let failure: Fault | undefined
+  let complete = false
+  let headSeen = false
+  let replayed = false
+  let settleHead!: { resolve(head: Head): void; reject(fault: Fault): void }
+  let waiting: { resolve(chunk: Buffer | undefined): void; reject(fault: Fault): void } | undefined
+  let unread: Buffer[] = []
+  let unreadBytes = 0
+
+  const head = new Promise<Head>((resolve, reject) => {
+    settleHead = { resolve, reject }
+  })
+  // The caller may have gone on to something else when the head fails; its own reading of `head` still rejects.
+  head.catch(() => undefined)
+
+  function fail(fault: Fault): void {
+    if (failure !== undefined || complete) return
+    failure = fault
+    unread = []
+    settleHead.reject(fault)
+    waiting?.reject(fault)
+    waiting = undefined
+  }
+
+  const receiver: Dispatcher.DispatchHandler = {
+    onRequestStart(started) {
+      controller = started
+      if (failure !== undefined) started.abort(failure)
+    },
+    onResponseStart(_, status, headers) {
+      if (status < 200) return
+      headSeen = true
+      settleHead.resolve({ status, headers: headers as UpstreamHeaders })
+    },
+    onResponseData(started, chunk) {
+      if (waiting !== undefined) {
+        waiting.resolve(chunk)
+        waiting = undefined
+        return
+      }
+      unread.push(chunk)
+      unreadBytes += chunk.length
+      if (unreadBytes > HIGH_WATER_BYTES) started.pause()
+    },
+    onResponseEnd() {
+      if (failure !== undefined) return
+      complete = true
+      waiting?.resolve(undefined)
+      waiting = undefined
+    },
+    onResponseError(_, error) {
+      if (failure === undefined && !headSeen && !replayed && isOfReusedConnection(error)) {
+        replayed = true
+        controller = undefined
+        dispatch(pools.fresh(sending.origin, sending.connectMs))
+        return
+      }
+      fail(transportFault(error, headSeen))
+    },
+  }
+
+  function dispatch(pool: Dispatcher): void {
+    const { path, headers, body } = sending
+    try {
+      pool.dispatch({ path, method: 'POST', headers: headers as string[], body }, receiver)
+    } catch (error) {
+      fail(transportFault(error as Error, false))
+    }
+  }
+
+  dispatch(pools.kept(sending.origin, sending.connectMs))
+
+  function read(): Promise<Buffer | undefined> {
+    const chunk = unread.shift()
+    if (chunk !== undefined) {
+      unreadBytes -= chunk.length
+      if (controller?.paused && unreadBytes <= HIGH_WATER_BYTES) controller.resume()
+      return Promise.resolve(chunk)
+    }
+    if (failure !== undefined) return Promise.reject(failure)
+    if (complete) return Promise.resolve(undefined)
+    return new Promise((resolve, reject) => {
+      waiting = { resolve, reject }
+    })
+  }
+
+  async function rest(maxBytes: number): Promise<Buffer> {
+    const chunks: Buffer[] = []
+    let bytes = 0
+    for (let chunk = await read(); chunk !== undefined; chunk = await read()) {
+      bytes += chunk.length
+      if (bytes > maxBytes) throw new Fault('upstream-garbled', { detail: `the answer is larger than ${maxBytes} bytes` })
+      chunks.push(chunk)
+    }
+    return chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks)
+  }
+
+  function abort(fault: Fault): void {
+    const over = complete || failure !== undefined
+    fail(fault)
+    if (!over) controller?.abort(fault)
+  }
+
+  return { head, read, rest, abort }
+}
+
+/** This machine's own trouble: no descriptors, no ports, no network, no name server. */
+const HOST_CODES: ReadonlySet<string> = new Set([
+  'EMFILE',
+  'ENFILE',
+  'ENOBUFS',
+  'EADDRNOTAVAIL',
+  'ENETUNREACH',
+  'ENETDOWN',
+  'EAI_AGAIN',
+])
+
+/** Error classes and codes of undici are not uniform, so the phase decides; codes only refine it. */
+function transportFault(error: Error & { code?: string; cause?: unknown }, inBody: boolean): Fault {
+  if (error instanceof Fault) return error
+  const code = error.code ?? (error.cause as { code?: string } | undefined)?.code
+  const detail = `${code ?? error.name}: ${error.message}`.slice(0, 300)
+  if (inBody) return new Fault('upstream-truncated', { detail })
+  if (code === 'CONNECT_TIMEOUT') return new Fault('upstream-timeout', { detail })
+  if (error.name === 'HTTPParserError' || code === 'UND_ERR_HEADERS_OVERFLOW' || code === 'UND_ERR_NOT_SUPPORTED')
+    return new Fault('upstream-garbled', { detail })
+  return new Fault('upstream-unreachable', { detail, blameless: code !== undefined && HOST_CODES.has(code) })
+}

@@ -1,0 +1,144 @@
+/*
+ * Server-sent events out of whatever pieces the network cut them into. Line ends may be LF, CRLF or CR, a byte order mark may come
+ * first, and a cut may fall anywhere, inside a character or between CR and LF. Beside its text each frame knows where its bytes lie,
+ * so that a relay can pass them on without writing them again.
+ */
+import type { Frame } from '../core/provider.ts'
+
+export interface PlacedFrame extends Frame {
+  /** Offsets into `bytes` of the same reading: the frame with its blank line. */
+  readonly start: number
+  readonly end: number
+}
+
+export interface Reading {
+  /** The bytes that the offsets of `frames` refer to: this read, with what was left of the reads before in front. */
+  readonly bytes: Buffer
+  readonly frames: readonly PlacedFrame[]
+}
+
+export interface Framer {
+  push(chunk: Uint8Array): Reading
+  /** What is left when the stream is over: a last frame whose blank line never came, if any. */
+  end(): Reading
+}
+
+/** Thrown when one frame grows past the cap: a source that never ends a line would fill the memory. */
+export class FrameTooLarge extends Error {}
+
+const LF = 10
+const CR = 13
+const COLON = 58
+const SPACE = 32
+const NOTHING: Reading = { bytes: Buffer.alloc(0), frames: [] }
+/** Images in one event are megabytes; nothing honest is larger than this. */
+const MAX_FRAME_BYTES = 32 * 1024 * 1024
+
+export function sseFramer(maxFrameBytes = MAX_FRAME_BYTES): Framer {
+  // A frame that is not complete yet: what its lines said, and their bytes, which are joined only when it is. No line is read twice.
+  let event: string | undefined
+  let data: string | undefined
+  let empty = true
+  let lines: Buffer[] = []
+  let linesBytes = 0
+  // Pieces of a line whose end has not come, joined only when it does, so that a huge line costs no copies.
+  let line: Buffer[] = []
+  let lineBytes = 0
+  let begun = false
+
+  function push(chunk: Uint8Array): Reading {
+    const fresh = Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength)
+    if (line.length === 0) return read(fresh, false)
+    const mayEnd = fresh.includes(LF) || fresh.includes(CR) || line.at(-1)!.at(-1) === CR
+    line.push(fresh)
+    lineBytes += fresh.length
+    if (mayEnd) return read(Buffer.concat(line), false)
+    checkSize()
+    return NOTHING
+  }
+
+  /** Reads the lines that end within `bytes`, which begin where the line before ended; at the end of the stream, all that is left. */
+  function read(bytes: Buffer, atEnd: boolean): Reading {
+    const frames: PlacedFrame[] = []
+    const before = linesBytes
+    let at = begun ? 0 : markLength(bytes)
+    let start = before > 0 ? -before : at
+    let lf = bytes.indexOf(LF, at)
+    let cr = bytes.indexOf(CR, at)
+    while (at < bytes.length) {
+      if (lf !== -1 && lf < at) lf = bytes.indexOf(LF, at)
+      if (cr !== -1 && cr < at) cr = bytes.indexOf(CR, at)
+      let lineEnd = lf
+      let next = lf + 1
+      if (cr !== -1 && (lf === -1 || cr < lf)) {
+        // A CR at the very end may be half of a CRLF: wait for what follows, unless nothing will.
+        if (cr === bytes.length - 1 && !atEnd) break
+        lineEnd = cr
+        next = bytes[cr + 1] === LF ? cr + 2 : cr + 1
+      } else if (lf === -1) {
+        if (!atEnd) break
+        lineEnd = bytes.length
+        next = bytes.length
+      }
+      if (lineEnd > at) readLine(bytes, at, lineEnd)
+      else {
+        if (!empty) frames.push({ event, data, start: before + start, end: before + next })
+        start = next
+        event = undefined
+        data = undefined
+        empty = true
+      }
+      at = next
+    }
+    if (at > 0) begun = true
+    if (atEnd && !empty) frames.push({ event, data, start: before + start, end: before + bytes.length })
+    const placed = before === 0 || frames.length === 0 ? bytes : Buffer.concat([...lines, bytes])
+    keep(bytes, start, at)
+    return { bytes: placed, frames }
+  }
+
+  function readLine(bytes: Buffer, at: number, lineEnd: number): void {
+    empty = false
+    if (isField(bytes, at, lineEnd, 'data')) {
+      const value = valueAt(bytes, at + 4, lineEnd)
+      data = data === undefined ? value : `${data}\n${value}`
+    } else if (isField(bytes, at, lineEnd, 'event')) event = valueAt(bytes, at + 5, lineEnd)
+  }
+
+  /** What is left for the next reading: the frame that began at `start` (below 0: in a reading before), and the line that began at `at`. */
+  function keep(bytes: Buffer, start: number, at: number): void {
+    if (start >= 0) {
+      lines = []
+      linesBytes = 0
+    }
+    const from = Math.max(start, 0)
+    if (from < at) lines.push(bytes.subarray(from, at))
+    linesBytes += at - from
+    line = at < bytes.length ? [bytes.subarray(at)] : []
+    lineBytes = bytes.length - at
+    checkSize()
+  }
+
+  function checkSize(): void {
+    if (linesBytes + lineBytes > maxFrameBytes) throw new FrameTooLarge(`one event is larger than ${maxFrameBytes} bytes`)
+  }
+
+  return { push, end: () => read(Buffer.concat(line), true) }
+}
+
+function markLength(bytes: Buffer): number {
+  return bytes[0] === 0xef && bytes[1] === 0xbb && bytes[2] === 0xbf ? 3 : 0
+}
+
+function isField(bytes: Buffer, at: number, lineEnd: number, name: 'data' | 'event'): boolean {
+  const end = at + name.length
+  if (end > lineEnd || (end < lineEnd && bytes[end] !== COLON)) return false
+  for (let i = 0; i < name.length; i++) if (bytes[at + i] !== name.charCodeAt(i)) return false
+  return true
+}
+
+/** The text after the colon at `colon`, without the one space that may follow it. */
+function valueAt(bytes: Buffer, colon: number, lineEnd: number): string {
+  const from = bytes[colon + 1] === SPACE ? colon + 2 : colon + 1
+  return bytes.toString('utf8', Math.min(from, lineEnd), lineEnd)
+}

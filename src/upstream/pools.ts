@@ -1,0 +1,90 @@
+/*
+ * Connections to upstreams. One pool per origin, never capped here (limits are ours to set elsewhere); HTTP/1.1 only, since undici's
+ * HTTP/2 has crashed processes; and undici's coarse timers off, since ours decide. A socket that has answered before and dies under a
+ * new request says nothing about the upstream (its keep-alive merely ran out), so such an error is marked as one of a reused connection.
+ */
+import diagnostics from 'node:diagnostics_channel'
+import type { Socket } from 'node:net'
+import { buildConnector, Pool } from 'undici'
+import type { Clock } from '../core/clock.ts'
+
+/** Requests written to each socket so far. */
+const uses = new WeakMap<object, number>()
+/** Errors of sockets that had carried another request before. */
+const ofReused = new WeakSet<object>()
+
+diagnostics.subscribe('undici:client:sendHeaders', message => {
+  const { socket } = message as { socket: object }
+  uses.set(socket, (uses.get(socket) ?? 0) + 1)
+})
+
+export class ConnectTimeout extends Error {
+  readonly code = 'CONNECT_TIMEOUT'
+}
+
+/** Whether the error killed a request on a connection that had been used before it. */
+export const isOfReusedConnection = (error: object): boolean => ofReused.has(error)
+
+export interface Pools {
+  /** The pool whose connections to `origin` are kept and used again. */
+  kept(origin: string, connectMs: number): Pool
+  /** The pool that opens a new connection for every request. */
+  fresh(origin: string, connectMs: number): Pool
+  close(): Promise<void>
+}
+
+const KEEP_ALIVE_MS = 60_000
+
+export function pools(clock: Clock): Pools {
+  const byKey = new Map<string, Pool>()
+
+  function poolFor(origin: string, connectMs: number, pipelining: 0 | 1): Pool {
+    const key = `${origin} ${connectMs} ${pipelining}`
+    let pool = byKey.get(key)
+    if (pool === undefined) {
+      pool = new Pool(origin, {
+        allowH2: false,
+        pipelining,
+        keepAliveTimeout: KEEP_ALIVE_MS,
+        headersTimeout: 0,
+        bodyTimeout: 0,
+        connect: connector(clock, connectMs),
+      })
+      byKey.set(key, pool)
+    }
+    return pool
+  }
+
+  return {
+    kept: (origin, connectMs) => poolFor(origin, connectMs, 1),
+    fresh: (origin, connectMs) => poolFor(origin, connectMs, 0),
+    async close() {
+      await Promise.all([...byKey.values()].map(pool => pool.destroy()))
+      byKey.clear()
+    },
+  }
+}
+
+/** Connects with one timer over name resolution, TCP and TLS together. */
+function connector(clock: Clock, connectMs: number): buildConnector.connector {
+  const connect = buildConnector({ timeout: 0, allowH2: false })
+  return (options, callback) => {
+    let settled = false
+    const settle: buildConnector.Callback = (...result) => {
+      if (settled) return
+      settled = true
+      cancel()
+      const socket = result[1]
+      socket?.prependListener('error', error => {
+        if ((uses.get(socket) ?? 0) > 1) ofReused.add(error)
+      })
+      callback(...result)
+    }
+    // undici's type says void, but the socket comes back before it is connected, and only it can be destroyed while it is not.
+    const socket = connect(options, settle) as unknown as Socket
+    const cancel = clock.after(connectMs, () => {
+      settle(new ConnectTimeout(`no connection within ${connectMs} ms`), null)
+      socket.destroy()
+    })
+  }
+}

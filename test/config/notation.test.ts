@@ -1,0 +1,37 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { isLoopback, parseAddress } from '../../src/config/notation.ts'
+
+test('an address is a host and a port', () => {
+  assert.deepEqual(parseAddress('127.0.0.1:8080'), { host: '127.0.0.1', port: 8080 })
+  assert.deepEqual(parseAddress('localhost:0'), { host: 'localhost', port: 0 })
+  assert.deepEqual(parseAddress('gateway.example.com:443'), { host: 'gateway.example.com', port: 443 })
+  assert.deepEqual(parseAddress('[::1]:65535'), { host: '::1', port: 65_535 })
+})
+
+test('what is not an address is none', () => {
+  for (const text of [
+    '',
+    '8080',
+    ':8080',
+    'localhost',
+    '127.0.0.1:',
+    '127.0.0.1:65536',
+    '::1:80',
+    '[::g]:80',
+    '256.1.1.1:80',
+    '1.2.3:80',
+    'a b:1',
+    'http://a:1',
+    '-a:1',
+  ]) {
+    assert.equal(parseAddress(text), undefined, text)
+  }
+})
+
+test('loopback is what only this machine can reach', () => {
+  for (const host of ['127.0.0.1', '127.8.9.1', '::1', 'localhost', 'LOCALHOST', '::ffff:127.0.0.1'])
+    assert.ok(isLoopback(host), host)
+  for (const host of ['0.0.0.0', '::', '10.0.0.1', '127.example.com', 'example.com', '::ffff:10.0.0.1'])
+    assert.ok(!isLoopback(host), host)
+})

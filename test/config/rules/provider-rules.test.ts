@@ -1,0 +1,84 @@
+import { test } from 'node:test'
+import { accepted, expectProblems, ROUTES } from '../marked.ts'
+
+test('a type that is not built is refused, and which ones are is told by the caller', async () => {
+  const text = (mark: string) => `providers:\n  openai: {type: openai}\n  g: {type: ${mark}gemini}\n${ROUTES}`
+  await expectProblems(text('▸'), ['providers.g.type  "gemini" is not available yet'])
+  await accepted(text(''), { available: new Set(['openai', 'gemini']) })
+  await expectProblems(
+    `providers:\n  openai: {type: ▸openai}\n${ROUTES}`,
+    ['providers.openai.type  "openai" is not available yet'],
+    { available: new Set(['anthropic']) },
+  )
+})
+
+test('a type that lives at no address of its own needs a base_url', async () => {
+  await expectProblems(`providers:\n  ▸openai: {type: openai-compatible}\n  ▸v: {type: vllm}\n  g: {type: groq}\n${ROUTES}`, [
+    'providers.openai.base_url  is missing: the type "openai-compatible" has no address of its own',
+    'providers.v.base_url  is missing: the type "vllm" has no address of its own',
+  ])
+})
+
+test('a base_url may be a simulator of this file, which has to be there', async () => {
+  const text = (mark: string, name: string) =>
+    `providers:\n  openai: {type: openai, base_url: ${mark}simulator:${name}/v1}\n${ROUTES}simulators: [{name: flaky}]\n`
+  await accepted(text('', 'flaky'))
+  await expectProblems(text('▸', 'flakey'), ['providers.openai.base_url  there is no simulator "flakey" (did you mean "flaky"?)'])
+})
+
+test('simulators have names of their own and an address', async () => {
+  await expectProblems(
+    `providers:\n  openai: {type: openai}\n${ROUTES}simulators: [{name: a}, {name: ▸a}, {name: b, listen: ▸9100}, {name: c, listen: ▸"x"}]\n`,
+    [
+      'simulators[1].name  two simulators have this name',
+      'simulators[2].listen  expected text, found a number',
+      'simulators[3].listen  not an address; write it as host:port, such as 127.0.0.1:0',
+    ],
+  )
+})
+
+test('two keys of a provider cannot have one name, given or by position', async () => {
+  await expectProblems(
+    `providers:
+  openai:
+    type: openai
+    keys: [{name: a, value: x}, {name: ▸a, value: y}, {name: key-4, value: z}, ▸w]
+${ROUTES}`,
+    [
+      'providers.openai.keys[1].name  two keys have the name "a": this one and keys[0]',
+      'providers.openai.keys[3]  two keys have the name "key-4": this one and keys[2]',
+    ],
+  )
+})
+
+test('the longest wait is not below the first, given or by default', async () => {
+  await expectProblems(
+    `providers:
+  openai:
+    type: openai
+    retry: {backoff: {first: 3s, max: ▸1s}}
+    circuit: {open: 2m, open_max: ▸1m}
+  b: {type: groq, retry: {backoff: {max: ▸50ms}}, circuit: {open_max: ▸10s}}
+${ROUTES}`,
+    [
+      'providers.openai.retry.backoff.max  must not be shorter than first',
+      'providers.openai.circuit.open_max  must not be shorter than open',
+      'providers.b.retry.backoff.max  must not be shorter than first',
+      'providers.b.circuit.open_max  must not be shorter than open',
+    ],
+  )
+})
+
+test('a first wait above the default of the longest one is reported at its parent', async () => {
+  await expectProblems(`providers:\n  openai: {type: openai, retry: {▸backoff: {first: 3s}}, ▸circuit: {open: 10m}}\n${ROUTES}`, [
+    'providers.openai.retry.backoff.max  is 2s unless given, and must not be shorter than first',
+    'providers.openai.circuit.open_max  is 5m unless given, and must not be shorter than open',
+  ])
+})
+
+test('the name of a provider is plain', async () => {
+  await expectProblems(`providers:\n  openai: {type: openai}\n  ▸a/b: {type: groq}\n  ▸"": {type: groq}\n${ROUTES}`, [
+    'providers.a/b  a name has up to 64 letters, digits, ".", "_" and "-", and begins with a letter or digit',
+    'providers[""]  a name has up to 64 letters, digits, ".", "_" and "-", and begins with a letter or digit',
+  ])
+})

@@ -1,0 +1,40 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { available, providers } from '../../src/providers/registry.ts'
+import { sent } from './calls.ts'
+
+/** They are run by whoever configures them, so nobody else knows where. */
+const ANYWHERE = new Set(['openai-compatible', 'vllm'])
+
+test('each provider is registered under its own name', () => {
+  for (const [name, provider] of providers) assert.equal(provider.name, name)
+  assert.deepEqual([...available], [...providers.keys()])
+})
+
+test('each has an address without a slash at its end, or none that could be known', () => {
+  for (const [name, { baseUrl }] of providers) {
+    if (ANYWHERE.has(name)) assert.equal(baseUrl, undefined)
+    else assert.match(baseUrl ?? '', /^https:\/\/[a-z.-]+(?:\/[a-z0-9.-]+)*$/)
+  }
+})
+
+test('a setting that a provider does not have is an error', () => {
+  for (const [name, { options }] of providers) assert.equal(options.safeParse({ no_such_setting: 1 }).success, false, name)
+})
+
+for (const name of ANYWHERE) {
+  test(`${name} gets every field as it came`, () => {
+    const body = {
+      messages: [{ role: 'developer', content: 'x', name: 'n' }],
+      logit_bias: { 5: 1 },
+      max_tokens: 9,
+      guided_json: {},
+      n: 3,
+      stop: ['x'],
+      user: 'u',
+    }
+    const { json, leftOut } = sent(providers.get(name)!, 'm', body)
+    assert.deepEqual(json, { model: 'm', ...body })
+    assert.deepEqual(leftOut, [])
+  })
+}

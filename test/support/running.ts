@@ -1,0 +1,154 @@
+/** A whole gateway on free ports, from a configuration as an operator would write it, with simulators behind it and its logs in reach. */
+import assert from 'node:assert/strict'
+import { parseConfig } from '../../src/config/load.ts'
+import { type Clock, systemClock } from '../../src/core/clock.ts'
+import { type Assembled, assemble } from '../../src/gateway/assemble.ts'
+import { adminServer } from '../../src/http/admin.ts'
+import { readiness } from '../../src/http/health.ts'
+import { type ClientServer, clientServer, type ServerOptions } from '../../src/http/server.ts'
+import { available } from '../../src/providers/registry.ts'
+import { type Simulator, startSimulator } from '../../src/simulator/simulator.ts'
+import { embeddedStore } from '../../src/state/embedded.ts'
+import { log } from '../../src/telemetry/log.ts'
+import { metrics } from '../../src/telemetry/metrics.ts'
+
+export interface Running {
+  readonly url: string
+  readonly adminUrl: string
+  readonly assembled: Assembled
+  readonly server: ClientServer
+  readonly readiness: ReturnType<typeof readiness>
+  readonly simulators: ReadonlyMap<string, Simulator>
+  /** The log lines so far, parsed. */
+  logs(): readonly Record<string, any>[]
+  /** The value of one series, such as `llm_requests_total{route="a"}`; labels may be given in part, and values of all that fit are added. */
+  metric(name: string, labels?: Readonly<Record<string, string>>): Promise<number>
+  /** Posts a chat call. `body` is JSON unless it is text. */
+  call(body: unknown, init?: { readonly headers?: Record<string, string>; readonly signal?: AbortSignal }): Promise<Response>
+  close(): Promise<void>
+}
+
+export const HELLO = [{ role: 'user', content: 'Hello' }] as const
+
+export interface RunningOptions {
+  readonly env?: Readonly<Record<string, string>>
+  readonly random?: () => number
+  readonly clock?: Clock
+  readonly slowSenders?: ServerOptions['slowSenders']
+}
+
+export async function running(yaml: string, options: RunningOptions = {}): Promise<Running> {
+  const loaded = await parseConfig(yaml, 'test.yaml', { env: options.env ?? {}, available })
+  if (!loaded.ok) throw new Error(loaded.problems.map(problem => JSON.stringify(problem)).join('\n'))
+  const { config } = loaded
+  const clock = options.clock ?? systemClock
+  const lines: string[] = []
+  const logged = log('debug', { write: line => lines.push(line) })
+  const measured = metrics('test')
+  const simulators = new Map<string, Simulator>()
+  for (const simulator of config.simulators) simulators.set(simulator.name, await startSimulator(simulator))
+  const assembled = assemble({
+    config,
+    store: embeddedStore(clock),
+    clock,
+    random: options.random ?? Math.random,
+    log: logged,
+    metrics: measured,
+    simulators: new Map([...simulators].map(([name, { url }]) => [name, url])),
+  })
+  const state = readiness()
+  const { gateway, targets, providerNames } = assembled
+  const { slowSenders } = options
+  const server = clientServer(gateway, {
+    maxBodyBytes: config.server.max_body,
+    readiness: state,
+    ...(slowSenders !== undefined && { slowSenders }),
+  })
+  const token = config.admin.token?.reveal()
+  const admin = adminServer({ gateway, targets, providerNames, metrics: measured, readiness: state, token })
+  const url = await server.app.listen({ host: '127.0.0.1', port: 0 })
+  const adminUrl = await admin.listen({ host: '127.0.0.1', port: 0 })
+
+  return {
+    url,
+    adminUrl,
+    assembled,
+    server,
+    readiness: state,
+    simulators,
+    logs: () => lines.map(line => JSON.parse(line)),
+    async metric(name, labels = {}) {
+      const { text } = await measured.scrape()
+      const wanted = Object.entries(labels).map(([label, value]) => `${label}="${value}"`)
+      return text
+        .split('\n')
+        .filter(
+          line => (line.startsWith(`${name}{`) || line.startsWith(`${name} `)) && wanted.every(label => line.includes(label)),
+        )
+        .reduce((sum, line) => sum + Number(line.slice(line.lastIndexOf(' ') + 1)), 0)
+    },
+    call: (body, init = {}) =>
+      fetch(`${url}/v1/chat/completions`, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json', ...init.headers },
+        body: typeof body === 'string' ? body : JSON.stringify(body),
+        ...(init.signal !== undefined && { signal: init.signal }),
+      }),
+    async close() {
+      server.endAll()
+      server.app.server.closeAllConnections()
+      await Promise.all([server.app.close(), admin.close()])
+      await assembled.close()
+      await Promise.all([...simulators.values()].map(simulator => simulator.close()))
+    },
+  }
+}
+
+/** What a streamed answer came to, read the way a careful client does. */
+export interface ReadStream {
+  readonly text: string
+  readonly finish: string | null
+  readonly done: boolean
+  readonly error: { readonly message: string; readonly type: string; readonly code: string | null } | undefined
+  readonly chunks: readonly any[]
+}
+
+export async function readStream(response: Response): Promise<ReadStream> {
+  const raw = await response.text()
+  const chunks: any[] = []
+  let done = false
+  let error: ReadStream['error']
+  for (const block of raw.split(/\r?\n\r?\n/)) {
+    const data = block
+      .split(/\r?\n/)
+      .filter(line => line.startsWith('data:'))
+      .map(line => line.slice(5).trim())
+      .join('\n')
+    if (data === '') continue
+    assert.equal(done, false, 'nothing comes after [DONE]')
+    assert.equal(error, undefined, 'nothing comes after an error event')
+    if (data === '[DONE]') done = true
+    else {
+      const chunk = JSON.parse(data)
+      if (chunk.error === undefined) chunks.push(chunk)
+      else error = chunk.error
+    }
+  }
+  const choices = chunks.flatMap(chunk => chunk.choices ?? [])
+  return {
+    text: choices.map(choice => choice.delta?.content ?? '').join(''),
+    finish: choices.find(choice => choice.finish_reason !== null && choice.finish_reason !== undefined)?.finish_reason ?? null,
+    done,
+    error,
+    chunks,
+  }
+}
+
+/** Resolves when `check` holds; rejects with `what` after `mostMs`. For effects that follow an answer without being part of it. */
+export async function until(what: string, check: () => boolean | Promise<boolean>, mostMs = 3_000): Promise<void> {
+  const end = performance.now() + mostMs
+  while (!(await check())) {
+    if (performance.now() > end) throw new Error(`not within ${mostMs} ms: ${what}`)
+    await new Promise(resolve => setTimeout(resolve, 5))
+  }
+}
