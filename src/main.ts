@@ -23,8 +23,8 @@ import { embeddedStore } from './state/embedded.ts'
 import { log } from './telemetry/log.ts'
 import { metrics } from './telemetry/metrics.ts'
 
-/** Of sysexits.h: the command line is wrong; something is wrong in the configuration; an address is taken. */
-const EXIT = { usage: 64, unavailable: 69, config: 78 } as const
+/** Of sysexits.h: the command line is wrong; an address is taken; a mistake of ours; something is wrong in the configuration. */
+const EXIT = { usage: 64, unavailable: 69, software: 70, config: 78 } as const
 
 const DEMO = fileURLToPath(new URL('../config/demo.yaml', import.meta.url))
 const OWN_FILE = 'understudy.yaml'
@@ -76,7 +76,7 @@ async function serve(file: string | undefined): Promise<void> {
   else logged.info('ready', { version: packageJson.version, config: path, listen: publicUrl, admin: adminUrl })
 
   let stopping = false
-  const stop = async () => {
+  const stop = async (exitCode: number) => {
     // A second signal means: now.
     if (stopping) return server.endAll()
     stopping = true
@@ -88,11 +88,20 @@ async function serve(file: string | undefined): Promise<void> {
     await Promise.all([close(), ...[...simulators.values()].map(simulator => simulator.close())])
     logged.info('stopped')
     logged.flush()
-    process.exit(0)
+    process.exit(exitCode)
   }
-  process.on('SIGTERM', stop)
-  process.on('SIGINT', stop)
+  process.on('SIGTERM', () => void stop(0))
+  process.on('SIGINT', () => void stop(0))
+  // A mistake of ours in one call must not take the others with it. What nobody waited for is written down; what was thrown past
+  // everybody may have left things half done, so the process ends in good order and whoever runs it starts a new one.
+  process.on('unhandledRejection', reason => logged.error('unhandled rejection', { detail: textOf(reason) }))
+  process.on('uncaughtException', error => {
+    logged.error('uncaught exception', { detail: textOf(error) })
+    void stop(EXIT.software)
+  })
 }
+
+const textOf = (thrown: unknown) => (thrown instanceof Error ? (thrown.stack ?? thrown.message) : String(thrown))
 
 async function startAll({ simulators }: Config): Promise<Map<string, Simulator>> {
   const started = new Map<string, Simulator>()

@@ -1,6 +1,7 @@
 /** The small notations of the configuration that are not durations, sizes or shares: addresses, URLs, headers, names, secrets. */
 import { isIP, isIPv4, isIPv6 } from 'node:net'
 import { z } from 'zod'
+import { tryParse } from '../core/json.ts'
 import { secret } from './secrets/secret.ts'
 import { duration, size } from './units.ts'
 
@@ -61,7 +62,8 @@ function wrongBaseUrl(text: string): string | undefined {
   }
   const wrong = wrongUrl(text)
   if (wrong?.includes('password')) return `${wrong}; give it under keys or headers`
-  return wrong ?? (/[?#]/.test(text) ? 'a base_url must not have a query or a fragment' : undefined)
+  // Whether it may have a query depends on the type of the provider, which is not known here.
+  return wrong ?? (text.includes('#') ? 'a base_url must not have a fragment' : undefined)
 }
 
 const urlText = (wrong: (text: string) => string | undefined) =>
@@ -99,14 +101,20 @@ export const headers = z
   .record(headerName, z.string().regex(HEADER_VALUE, 'holds a character that cannot stand in an HTTP header'))
   .transform(given => Object.fromEntries(Object.entries(given).map(([name, value]) => [name.toLowerCase(), value])))
 
-/** A provider key: one line, as it has to fit into a header. */
+/** A provider key: one line, as it has to fit into a header. A key file in JSON, as clouds give for their accounts, is made one. */
 export const providerKeyText = z
   .string()
   .min(1)
+  .overwrite(text => (text.startsWith('{') ? inOneLine(text) : text))
   .regex(/^[\x21-\x7e\x80-\xff]([\t\x20-\x7e\x80-\xff]*[\x21-\x7e\x80-\xff])?$/, {
     error: 'holds a character that cannot stand in an HTTP header (a line break, or a space at its end?)',
     abort: true,
   })
+
+function inOneLine(text: string): string {
+  const parsed = tryParse(text)
+  return parsed === undefined ? text : JSON.stringify(parsed)
+}
 
 /** What a caller has to show as a bearer: visible ASCII. */
 const bearer = z

@@ -40,10 +40,8 @@ export const PROVIDER_TYPES = [
 
 export type ProviderType = (typeof PROVIDER_TYPES)[number]
 
-const TYPES_TO_COME: ReadonlySet<ProviderType> = new Set(['gemini', 'vertex', 'azure', 'bedrock', 'cohere', 'ollama'])
-
 /** The types that can be used when the caller does not bring a registry. */
-export const AVAILABLE_TYPES: ReadonlySet<string> = new Set(PROVIDER_TYPES.filter(type => !TYPES_TO_COME.has(type)))
+export const AVAILABLE_TYPES: ReadonlySet<string> = new Set(PROVIDER_TYPES)
 
 /** The types that live at no address of their own. */
 export const TYPES_THAT_NEED_BASE_URL: ReadonlySet<string> = new Set<ProviderType>(['openai-compatible', 'azure', 'vllm'])

@@ -6,12 +6,17 @@ import type { Piece, Usage } from './chat.ts'
 import type { Fault, FaultName } from './fault.ts'
 import type { Provider } from './provider.ts'
 
-/** US$ per million tokens. */
-export interface Price {
+/** US$ per million tokens. What is left out costs as much as input. */
+export interface Rates {
   readonly input: number
   readonly cachedInput?: number
   readonly cacheWrite?: number
   readonly output: number
+}
+
+/** Rates, and those that hold instead for all tokens of a call whose input is larger than `above` tokens; the smallest `above` first. */
+export interface Price extends Rates {
+  readonly tiers?: readonly { readonly above: number; readonly rates: Rates }[]
 }
 
 export type Feature = 'tools' | 'vision' | 'json_schema'
@@ -56,6 +61,8 @@ export interface Target<Options = unknown> {
   readonly origin: string
   /** The path of base_url, without a slash at its end. */
   readonly basePath: string
+  /** The query of base_url with its question mark; empty where there is none. */
+  readonly query: string
   /** Header names in lower case; added to every upstream request. */
   readonly headers: Readonly<Record<string, string>>
   readonly tags: ReadonlySet<string>

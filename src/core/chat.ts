@@ -101,7 +101,15 @@ export type ChatEvent =
   | { readonly type: 'text-delta'; readonly choice: number; readonly text: string }
   | { readonly type: 'reasoning-delta'; readonly choice: number; readonly text: string; readonly signature?: string }
   | { readonly type: 'refusal-delta'; readonly choice: number; readonly text: string }
-  | { readonly type: 'tool-start'; readonly choice: number; readonly index: number; readonly id: string; readonly name: string }
+  /** `extra`: further fields of the tool call (signatures), which the client has to send back. */
+  | {
+      readonly type: 'tool-start'
+      readonly choice: number
+      readonly index: number
+      readonly id: string
+      readonly name: string
+      readonly extra?: Readonly<Record<string, unknown>>
+    }
   | { readonly type: 'tool-delta'; readonly choice: number; readonly index: number; readonly json: string }
   /** What has a place in OpenAI's delta (or message) but no meaning for the gateway: logprobs, annotations, audio … carried through. */
   | { readonly type: 'extra-delta'; readonly choice: number; readonly fields: Readonly<Record<string, unknown>> }

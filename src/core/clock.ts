@@ -1,3 +1,5 @@
+import type { Stop } from './stop.ts'
+
 /** Time, passed in so that a test can hold it still. Nothing else in the gateway asks the machine what time it is. */
 export interface Clock {
   /** Milliseconds since 1970, as replicas would agree on it: for what is stored or shown. */
@@ -21,18 +23,17 @@ export const systemClock: Clock = {
   },
 }
 
-/** Resolves after `ms` by `clock`, or rejects with the signal's reason as soon as it aborts. */
-export function sleep(clock: Clock, ms: number, signal: AbortSignal): Promise<void> {
+/** Resolves after `ms` by `clock`, or rejects with the fault of `stop` as soon as it comes. */
+export function sleep(clock: Clock, ms: number, stop: Stop): Promise<void> {
   return new Promise((resolve, reject) => {
-    if (signal.aborted) return reject(signal.reason)
-    const onAbort = () => {
+    if (stop.fault !== undefined) return reject(stop.fault)
+    const unheard = stop.heard(fault => {
       cancel()
-      reject(signal.reason)
-    }
+      reject(fault)
+    })
     const cancel = clock.after(ms, () => {
-      signal.removeEventListener('abort', onAbort)
+      unheard()
       resolve()
     })
-    signal.addEventListener('abort', onAbort, { once: true })
   })
 }

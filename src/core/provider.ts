@@ -3,7 +3,7 @@
  * complete test of it. A new provider is one folder, one line in the registry and its recordings.
  */
 import type { ZodType } from 'zod'
-import type { Target } from './attempt.ts'
+import type { Abilities, Target } from './attempt.ts'
 import type { ChatCall, ChatEvent, DialectName } from './chat.ts'
 import type { Fault } from './fault.ts'
 
@@ -22,6 +22,8 @@ export interface UpstreamRequest {
 export interface Frame {
   readonly event?: string | undefined
   readonly data: string | undefined
+  /** The text itself, where it has no data and is not in the stream's format at all: an error as bare JSON, a page of a proxy. */
+  readonly unframed?: string
 }
 
 export type UpstreamHeaders = Readonly<Record<string, string | readonly string[] | undefined>>
@@ -58,16 +60,26 @@ export interface Provider<Options = unknown> {
   readonly options: ZodType<Options>
   /** What it speaks natively, so that it can be relayed to clients of the same dialect. */
   readonly dialect: DialectName | undefined
+  /** Its id in the list of known prices, where that is not its name. */
+  readonly pricedAs?: string
+  /** What is known of a model; left out, or undefined in part, is unknown, and unknown counts as able. */
+  abilities?(model: string): Abilities
   readonly framing: 'sse' | 'ndjson' | 'aws-events'
   /** Headers that show our key; computed once per target and key. Names in lower case. */
   authorize(key: string, target: Target<Options>): Readonly<Record<string, string>>
   /** Why this provider cannot honour the call in a way that changes the answer's meaning (n, audio …); undefined when it can. */
   refuses(call: ChatCall, target: Target<Options>): string | undefined
-  encode(call: ChatCall, target: Target<Options>): UpstreamRequest
+  /** @param key for those whose address depends on whose key it is; always given by the gateway */
+  encode(call: ChatCall, target: Target<Options>, key?: string): UpstreamRequest
   /** Reads a whole answer. Throws a Fault when it is an error inside a 200, or no answer at all. */
   decode(body: unknown): readonly ChatEvent[]
   decoder(): Decoder
   classify(failure: UpstreamFailure): Fault
-  /** For signatures and tokens that belong to one request (SigV4, OAuth). Returns the headers to add. */
+  /** For signatures and tokens that belong to one request (SigV4, OAuth). Returns the headers to add; rejects with a Fault. */
   sign?(request: UpstreamRequest, target: Target<Options>, key: string): Promise<Readonly<Record<string, string>>>
+  /**
+   * What `sign` gave for this key has been refused. True when signing once more can give something better, a fresh token in place of one
+   * that was withdrawn before its time: then the attempt sends its request again, once.
+   */
+  renews?(key: string, signed: Readonly<Record<string, string>>, refused: Fault): boolean
 }

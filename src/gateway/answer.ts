@@ -6,7 +6,7 @@
 import { type ChatEvent, isContent, type Piece } from '../core/chat.ts'
 import { Fault } from '../core/fault.ts'
 import type { Decoder, Provider, UpstreamHeaders } from '../core/provider.ts'
-import { type Framer, FrameTooLarge, type Reading } from '../upstream/framing.ts'
+import { type Framer, FramingBroken, type Reading } from '../upstream/framing.ts'
 
 /** The next piece; undefined when the answer is complete. Rejects with a Fault when it is not going to be. */
 export type NextPiece = () => Promise<Piece | undefined>
@@ -27,13 +27,25 @@ export function streamedPieces(source: StreamSource): NextPiece {
   const { decoder, framer } = source
   const ready: Piece[] = []
   let over = false
+  let begun = false
+  let failure: unknown
 
   async function next(): Promise<Piece | undefined> {
     for (;;) {
       const piece = ready.shift()
-      if (piece !== undefined) return piece
+      if (piece !== undefined) {
+        begun ||= piece.events.some(isContent)
+        return piece
+      }
+      if (failure !== undefined) throw failure
       if (over) return undefined
-      await readOn()
+      try {
+        await readOn()
+      } catch (thrown) {
+        // Before the first content, what came in one read with the failure is better forgotten: another target can still answer.
+        if (!begun) throw thrown
+        failure = thrown
+      }
     }
   }
 
@@ -72,26 +84,29 @@ export function streamedPieces(source: StreamSource): NextPiece {
       events = []
       start = -1
     }
-    for (const frame of frames) {
-      const decoded = decoder.push(frame)
-      if (decoded === 'done') {
-        flush()
-        return finish(undefined)
+    try {
+      for (const frame of frames) {
+        const decoded = decoder.push(frame)
+        if (decoded === 'done') {
+          flush()
+          return finish(undefined)
+        }
+        if (decoded === 'malformed') {
+          flush()
+          source.onMalformed()
+          continue
+        }
+        // An event with usage stands alone, since it may have to be kept from the client.
+        const alone = source.relayed && decoded.some(event => event.type === 'usage')
+        if (alone) flush()
+        if (start === -1) start = frame.start
+        end = frame.end
+        for (const event of decoded) events.push(event)
+        if (alone) flush()
       }
-      if (decoded === 'malformed') {
-        flush()
-        source.onMalformed()
-        continue
-      }
-      // An event with usage stands alone, since it may have to be kept from the client.
-      const alone = source.relayed && decoded.some(event => event.type === 'usage')
-      if (alone) flush()
-      if (start === -1) start = frame.start
-      end = frame.end
-      for (const event of decoded) events.push(event)
-      if (alone) flush()
+    } finally {
+      flush()
     }
-    flush()
   }
 
   function finish(otherwise: (() => never) | undefined): void {
@@ -114,7 +129,7 @@ function framed(read: () => Reading): Reading {
   try {
     return read()
   } catch (thrown) {
-    if (thrown instanceof FrameTooLarge) throw new Fault('upstream-garbled', { detail: thrown.message })
+    if (thrown instanceof FramingBroken) throw new Fault('upstream-garbled', { detail: thrown.message })
     throw thrown
   }
 }
@@ -142,6 +157,20 @@ export async function committed(next: NextPiece): Promise<AsyncIterator<Piece, v
     async next() {
       const piece = held.shift() ?? (await next())
       return piece === undefined ? { done: true, value: undefined } : { done: false, value: piece }
+    },
+  }
+}
+
+/** The answer with the model that gives it said first: not every provider says who answered, and whoever does has the last word. */
+export function introduced(pieces: AsyncIterator<Piece, void>, model: string): AsyncIterator<Piece, void> {
+  let said = false
+  return {
+    async next() {
+      const result = await pieces.next()
+      if (said || result.done) return result
+      said = true
+      const start: ChatEvent = { type: 'start', id: '', model }
+      return { done: false, value: { ...result.value, events: [start, ...result.value.events] } }
     },
   }
 }

@@ -6,11 +6,12 @@ import type { Outcome, PassedOver, Step, Target } from '../core/attempt.ts'
 import type { Piece, Usage } from '../core/chat.ts'
 import { Fault, faultOf, rowOf } from '../core/fault.ts'
 import { tryParse } from '../core/json.ts'
+import type { UpstreamRequest } from '../core/provider.ts'
 import type { Permit } from '../resilience/circuit.ts'
 import type { HeldKey } from '../resilience/keys.ts'
 import { type Exchange, exchange, type Head } from '../upstream/exchange.ts'
-import { sseFramer } from '../upstream/framing.ts'
-import { committed, gathered, mediaType, single, streamedPieces, wholePiece } from './answer.ts'
+import { type Framing, framingOf } from '../upstream/framers.ts'
+import { committed, gathered, introduced, mediaType, single, streamedPieces, wholePiece } from './answer.ts'
 import type { Gateway, Journey } from './gateway.ts'
 import { requestHeaders } from './request-headers.ts'
 import { watch } from './watch.ts'
@@ -68,6 +69,12 @@ export async function attempt(gateway: Gateway, journey: Journey, step: Step, la
   }
 }
 
+interface Sent {
+  readonly from: Exchange
+  readonly head: Head
+  readonly signed: Readonly<Record<string, string>> | undefined
+}
+
 interface Attempting {
   /** Sends, and reads up to the commit point. */
   run(): Promise<AsyncIterator<Piece, void>>
@@ -84,16 +91,17 @@ function begin(gateway: Gateway, journey: Journey, target: Target, key: HeldKey,
   const relayed = provider.dialect === call.dialect
   let usage: Usage | undefined
   let running: Exchange | undefined
+  let onStop: (fault: Fault) => void = () => {}
   let isOver = false
 
   const times = watch(clock, target.timeouts, journey.deadlineTicks, journey.tried.size === 0, stop)
-  const onGone = () => stop(faultOf(journey.signal.reason))
-  journey.signal.addEventListener('abort', onGone, { once: true })
+  const unheard = journey.stop.heard(stop)
   gateway.ledger.inFlight(target, 1)
 
   /** Ends it from our side. What waits for the upstream rejects; if nothing does, the attempt is over here and now. */
   function stop(fault: Fault): void {
     running?.abort(fault)
+    onStop(fault)
     over(fault)
   }
 
@@ -101,7 +109,7 @@ function begin(gateway: Gateway, journey: Journey, target: Target, key: HeldKey,
     if (isOver) return
     isOver = true
     times.stop()
-    journey.signal.removeEventListener('abort', onGone)
+    unheard()
     // Its rest, if there is any, is of no use to anybody.
     if (fault !== undefined) running?.abort(fault)
     gateway.ledger.inFlight(target, -1)
@@ -124,32 +132,52 @@ function begin(gateway: Gateway, journey: Journey, target: Target, key: HeldKey,
   }
 
   async function run(): Promise<AsyncIterator<Piece, void>> {
-    if (journey.signal.aborted) throw journey.signal.reason
+    if (journey.stop.fault !== undefined) throw journey.stop.fault
     journey.tried.add(target)
-    const request = provider.encode(call, target)
+    const request = provider.encode(call, target, key.value)
     journey.leftOut = request.leftOut ?? []
-    const signed = provider.sign === undefined ? undefined : await provider.sign(request, target, key.value)
-    running = exchange(gateway.pools, {
+    let { from, head, signed } = await sent(request)
+    if (!isGood(head)) {
+      const refused = await refusal(from, head)
+      if (signed === undefined || !provider.renews?.(key.value, signed, refused)) throw refused
+      ;({ from, head } = await sent(request))
+      if (!isGood(head)) throw await refusal(from, head)
+    }
+    const encoding = head.headers['content-encoding']
+    if (encoding !== undefined && encoding !== 'identity') {
+      throw new Fault('upstream-garbled', { detail: `content-encoding ${String(encoding)}, though identity was asked for` })
+    }
+    const framing = framingOf(provider.framing, mediaType(head.headers))
+    const pieces = framing === undefined ? await whole(from, head) : await streamed(from, framing)
+    return settling(relayed ? pieces : introduced(pieces, target.model))
+  }
+
+  async function sent(request: UpstreamRequest): Promise<Sent> {
+    const signed =
+      provider.sign === undefined ? undefined : await waited(unlessStopped(provider.sign(request, target, key.value)))
+    const from = exchange(gateway.pools, {
       origin: target.origin,
       path: request.path,
       headers: requestHeaders(target, key, request.headers, signed),
       body: request.body,
       connectMs: target.timeouts.connectMs,
     })
-    const head = await waited(running.head)
-    if (head.status < 200 || head.status > 299) throw await refusal(running, head)
-    const encoding = head.headers['content-encoding']
-    if (encoding !== undefined && encoding !== 'identity') {
-      throw new Fault('upstream-garbled', { detail: `content-encoding ${String(encoding)}, though identity was asked for` })
-    }
-    const pieces = mediaType(head.headers) === 'text/event-stream' ? await streamed(running) : await whole(running, head)
-    return settling(pieces)
+    running = from
+    return { from, head: await waited(from.head), signed }
   }
 
-  async function streamed(from: Exchange): Promise<AsyncIterator<Piece, void>> {
+  /** A signature may have to be fetched from somewhere, and nothing of ours can end that. */
+  function unlessStopped<Value>(promise: Promise<Value>): Promise<Value> {
+    return new Promise((resolve, reject) => {
+      onStop = reject
+      promise.then(resolve, reject)
+    })
+  }
+
+  async function streamed(from: Exchange, framing: Framing): Promise<AsyncIterator<Piece, void>> {
     const next = streamedPieces({
       read: () => waited(from.read()),
-      framer: sseFramer(),
+      framer: await framing.make(),
       decoder: provider.decoder(),
       relayed: relayed && call.stream,
       onMalformed: () => {
@@ -164,25 +192,15 @@ function begin(gateway: Gateway, journey: Journey, target: Target, key: HeldKey,
   }
 
   async function whole(from: Exchange, head: Head): Promise<AsyncIterator<Piece, void>> {
-    const first = await waited(from.read())
-    times.begun()
-    const rest = first === undefined ? Buffer.alloc(0) : await waited(restAfter(first, from))
+    const bytes = await waited(from.rest(MAX_ANSWER_BYTES, heardSome))
     if (mediaType(head.headers) === 'text/html') throw new Fault('upstream-garbled', { detail: 'an HTML page' })
-    return single(noted(wholePiece(provider, rest, relayed && !call.stream))!)
+    return single(noted(wholePiece(provider, bytes, relayed && !call.stream))!)
   }
 
-  async function restAfter(first: Buffer, from: Exchange): Promise<Buffer> {
-    const chunks = [first]
-    let bytes = first.length
-    for (;;) {
-      const chunk = await from.read()
-      if (chunk === undefined) return chunks.length === 1 ? first : Buffer.concat(chunks)
-      times.waiting()
-      chunks.push(chunk)
-      bytes += chunk.length
-      if (bytes > MAX_ANSWER_BYTES)
-        throw new Fault('upstream-garbled', { detail: `an answer of more than ${MAX_ANSWER_BYTES} bytes` })
-    }
+  /** The first bytes are the beginning of the answer, and the silence is counted anew after any. */
+  function heardSome(): void {
+    times.begun()
+    times.waiting()
   }
 
   async function refusal(from: Exchange, head: Head): Promise<Fault> {
@@ -221,6 +239,10 @@ function begin(gateway: Gateway, journey: Journey, target: Target, key: HeldKey,
   }
 
   return { run, over, usage: () => usage }
+}
+
+function isGood(head: Head): boolean {
+  return head.status >= 200 && head.status <= 299
 }
 
 /** After a stream's own terminator: the end of the body is read so that the connection can be used again, but not for long. */

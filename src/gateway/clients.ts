@@ -2,7 +2,7 @@
  * Client key → client. What a client shows is hashed at once and nothing else sees it; the hash is looked up and compared in constant
  * time, and an unknown key takes the same way as a known one.
  */
-import { createHash, timingSafeEqual } from 'node:crypto'
+import { hash, timingSafeEqual } from 'node:crypto'
 import { Fault } from '../core/fault.ts'
 
 export interface Client {
@@ -26,18 +26,21 @@ export const ANYBODY: Client = { name: 'anonymous', routes: undefined, require: 
 const NOBODY = Buffer.alloc(32)
 
 /** SHA-256 in hex of a client key, as the configuration may hold it. */
-export const keyHash = (key: string): string => createHash('sha256').update(key).digest('hex')
+export const keyHash = (key: string): string => hash('sha256', key, 'hex')
 
 /** @param known each client with the SHA-256 of its key, in hex */
 export function clientsByKey(known: readonly { readonly client: Client; readonly keySha256: string }[]): Clients {
-  const byHash = new Map(known.map(({ client, keySha256 }) => [keySha256, { client, digest: Buffer.from(keySha256, 'hex') }]))
+  const byHash = new Map(
+    known.map(({ client, keySha256 }) => {
+      const digest = Buffer.from(keySha256, 'hex')
+      return [digest.toString('latin1'), { client, digest }]
+    }),
+  )
   return {
     identify(authorization) {
       const shown = /^Bearer +(\S+)$/i.exec(authorization ?? '')?.[1]
-      const digest = createHash('sha256')
-        .update(shown ?? '')
-        .digest()
-      const found = byHash.get(digest.toString('hex'))
+      const digest = hash('sha256', shown ?? '', 'buffer')
+      const found = byHash.get(digest.toString('latin1'))
       const same = timingSafeEqual(digest, found?.digest ?? NOBODY)
       if (shown === undefined || found === undefined || !same) throw new Fault('unauthorized')
       return found.client

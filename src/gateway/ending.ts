@@ -32,7 +32,7 @@ export function told(gateway: Gateway, journey: Journey, writer: AnswerWriter, p
   }
 
   // Nobody may ever begin to read this: so what ends the journey from outside is heard here, and not by a `finally`.
-  journey.signal.addEventListener('abort', () => breakOff(journey.signal.reason), { once: true })
+  journey.stop.heard(breakOff)
 
   async function next(): Promise<IteratorResult<Uint8Array, void>> {
     while (!over) {

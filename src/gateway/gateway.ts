@@ -4,6 +4,7 @@ import type { AttemptRecord, Ending, Target } from '../core/attempt.ts'
 import type { ChatCall, Usage } from '../core/chat.ts'
 import type { Clock } from '../core/clock.ts'
 import type { Fault } from '../core/fault.ts'
+import type { Stop } from '../core/stop.ts'
 import type { Circuits } from '../resilience/circuit.ts'
 import type { Keys } from '../resilience/keys.ts'
 import type { Pools } from '../upstream/pools.ts'
@@ -31,8 +32,8 @@ export interface Journey {
   readonly id: string
   readonly startedAtMs: number
   readonly startedTicks: number
-  /** Aborts, with a Fault as its reason, when the client leaves or the gateway must stop. */
-  readonly signal: AbortSignal
+  /** Comes when the client leaves or the gateway must stop. */
+  readonly stop: Stop
   client: Client | undefined
   call: ChatCall | undefined
   route: Route | undefined

@@ -7,6 +7,7 @@ import type { Outcome, Plan, Target } from '../core/attempt.ts'
 import type { Piece } from '../core/chat.ts'
 import type { Dialect } from '../core/dialect.ts'
 import { faultOf } from '../core/fault.ts'
+import type { Stop } from '../core/stop.ts'
 import { estimatedTokens } from '../usage/estimate.ts'
 import { attempt } from './attempt.ts'
 import { told } from './ending.ts'
@@ -26,12 +27,12 @@ export interface Reply {
 }
 
 /** A call has reached us: nothing of it is known but its head. */
-export function arrive(gateway: Gateway, requestId: string | undefined, signal: AbortSignal): Journey {
+export function arrive(gateway: Gateway, requestId: string | undefined, stop: Stop): Journey {
   return {
     id: requestId ?? randomUUID(),
     startedAtMs: gateway.clock.now(),
     startedTicks: gateway.clock.ticks(),
-    signal,
+    stop,
     client: undefined,
     call: undefined,
     route: undefined,
@@ -92,7 +93,8 @@ export async function serve(gateway: Gateway, dialect: Dialect, journey: Journey
 /** The pieces of the first step of the plan that answers. Throws the Fault that the client is to be told when none does. */
 async function firstAnswer(gateway: Gateway, journey: Journey, plan: Plan): Promise<AsyncIterator<Piece, void>> {
   for (const step of plan) {
-    const decision = await decide(gateway, journey, step)
+    const decided = decide(gateway, journey, step)
+    const decision = typeof decided === 'string' ? decided : await decided
     if (decision === 'skip') continue
     if (decision !== 'go') {
       gateway.ledger.attempted(journey, { target: step.target, outcome: `passed-over:${decision}`, ms: 0 })

@@ -11,13 +11,16 @@ import type { Gateway, Journey } from './gateway.ts'
 /** An attempt is not begun with less time than this: it could only fail, and would be blamed for it. */
 const LEAST_MS = 10
 
+/** A timer may come a little early, and would find the key still at rest. */
+const LATE_MS = 5
+
 /** `go`: take it. `skip`: a retry that the fault before it does not allow. Otherwise the reason for which it is passed over. */
 export type Decision = 'go' | 'skip' | PassedOver
 
-/** Waits, where the step is a retry with a backoff. Rejects when the client leaves meanwhile. */
-export async function decide(gateway: Gateway, journey: Journey, step: Step): Promise<Decision> {
+/** At once, but for a retry, which may have to wait. Throws or rejects when the client has left. */
+export function decide(gateway: Gateway, journey: Journey, step: Step): Decision | Promise<Decision> {
   if (step.passedOver !== undefined) return step.passedOver
-  if (journey.signal.aborted) throw journey.signal.reason
+  if (journey.stop.fault !== undefined) throw journey.stop.fault
   const leftMs = journey.deadlineTicks - gateway.clock.ticks()
   if (step.again > 0) return decideRetry(gateway, journey, step, leftMs)
   if (leftMs < LEAST_MS) return 'no-time'
@@ -35,7 +38,7 @@ async function decideRetry(gateway: Gateway, journey: Journey, { target, again }
   if (!journey.route!.allowance.take()) return 'skip'
   journey.tookExtra = true
   if (waitMs > 0) {
-    await sleep(gateway.clock, waitMs, journey.signal)
+    await sleep(gateway.clock, waitMs, journey.stop)
     journey.upstreamMs += waitMs
   }
   return 'go'
@@ -57,7 +60,7 @@ function retryWaitMs(gateway: Gateway, target: Target, again: number, fault: Fau
     case 'other-key-or-wait':
       if (gateway.keys.anyReady(target.providerName)) return 0
       if (!mayRepeat || told === undefined || told > target.retry.rateLimitWaitMs) return undefined
-      return told
+      return told + LATE_MS
   }
 }
 

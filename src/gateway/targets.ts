@@ -7,6 +7,7 @@
 import type { ProviderConfig } from '../config/schema.ts'
 import type { Abilities, Price, Target } from '../core/attempt.ts'
 import type { Provider } from '../core/provider.ts'
+import { knownAbilities } from '../usage/known.ts'
 
 export interface Targets {
   /** `provider/model`, both known to exist in the configuration. */
@@ -68,6 +69,7 @@ function maker(providerName: string, settings: ProviderConfig, provider: Provide
     options: {},
     origin: base.origin,
     basePath: base.pathname.replace(/\/+$/, ''),
+    query: base.search,
     headers: settings.headers,
     tags: new Set(settings.tags),
     timeouts: {
@@ -89,12 +91,16 @@ function maker(providerName: string, settings: ProviderConfig, provider: Provide
     id: `${providerName}/${model}`,
     model,
     label: label ?? model,
-    // A caller may have brought the name: it must not find what every object has.
-    abilities: Object.hasOwn(settings.models, model) ? abilitiesOf(settings.models[model]!) : {},
+    abilities: {
+      ...knownAbilities(provider.pricedAs ?? provider.name, model),
+      ...provider.abilities?.(model),
+      // A caller may have brought the name: it must not find what every object has.
+      ...(Object.hasOwn(settings.models, model) && configuredAbilities(settings.models[model]!)),
+    },
   })
 }
 
-function abilitiesOf(model: ProviderConfig['models'][string]): Abilities {
+function configuredAbilities(model: ProviderConfig['models'][string]): Abilities {
   const { context, max_output: maxOutput, supports, price } = model
   return {
     ...(context !== undefined && { context }),

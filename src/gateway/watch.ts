@@ -35,7 +35,6 @@ export function watch(
   const totalDue = startedAt + timeouts.totalMs
   let hasBegun = false
   let waitingSince: number | undefined = startedAt
-  let isOver = false
   let cancel = () => {}
 
   function silenceDue(now: number): number {
@@ -45,16 +44,14 @@ export function watch(
 
   function arm(): void {
     const now = clock.ticks()
-    cancel = clock.after(Math.min(deadlineTicks, totalDue, silenceDue(now)) - now, look)
+    // Never longer than idle, so that the beginning of the answer, after which idle counts, need not set the timer again.
+    cancel = clock.after(Math.min(deadlineTicks, totalDue, silenceDue(now), now + timeouts.idleMs) - now, look)
   }
 
   function look(): void {
     const fault = due(clock.ticks())
     if (fault === undefined) arm()
-    else {
-      isOver = true
-      onFault(fault)
-    }
+    else onFault(fault)
   }
 
   function due(now: number): Fault | undefined {
@@ -77,14 +74,9 @@ export function watch(
       waitingSince = undefined
     },
     begun() {
-      if (isOver) return
       hasBegun = true
-      // Idle may be shorter than what is left of first_token, for which the timer sleeps.
-      cancel()
-      arm()
     },
     stop() {
-      isOver = true
       cancel()
     },
   }

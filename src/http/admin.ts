@@ -33,7 +33,7 @@ export function adminServer({ gateway, targets, providerNames, metrics, readines
     requestTimeout: 20_000,
     http: { headersTimeout: 10_000, requestTimeout: 20_000, connectionsCheckingInterval: 1_000 },
     forceCloseConnections: true,
-    clientErrorHandler: (error, socket) => refuseSocket(chat, error, socket),
+    clientErrorHandler: (error, socket) => refuseSocket(chat, error, socket, false),
   })
   app.setErrorHandler((error, _, reply) => refuse(reply, httpFault(error, MAX_BODY_BYTES)))
   app.setNotFoundHandler((request, reply) => refuse(reply, noSuchUrl(request.method, request.url)))
@@ -82,7 +82,7 @@ export function adminServer({ gateway, targets, providerNames, metrics, readines
     guarded.post('/admin/keys/:provider/:name', async request => {
       const { provider, name } = request.params as { provider: string; name: string }
       const body = asObject(request.body)
-      const state = KEY_WORDS[String(body?.state)]
+      const state = KEY_WORDS.get(body?.state)
       if (state === undefined) throw bad('"state" must be "ready", "rest" or "retire".', 'state')
       const forMs = body?.for === undefined ? undefined : parseDuration(String(body.for))
       if (body?.for !== undefined && forMs === undefined) throw bad('"for" must be a duration such as "10m".', 'for')
@@ -94,7 +94,11 @@ export function adminServer({ gateway, targets, providerNames, metrics, readines
   return app
 }
 
-const KEY_WORDS: Readonly<Record<string, KeyState>> = { ready: 'ready', rest: 'resting', retire: 'retired' }
+const KEY_WORDS: ReadonlyMap<unknown, KeyState> = new Map([
+  ['ready', 'ready'],
+  ['rest', 'resting'],
+  ['retire', 'retired'],
+])
 
 const bad = (message: string, param: string) => new Fault('bad-request', { message, param, code: 'invalid_value' })
 const notFound = (message: string) => new Fault('unknown-route', { message, code: 'not_found' })

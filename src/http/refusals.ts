@@ -26,6 +26,12 @@ export function httpFault(error: unknown, maxBodyBytes: number): Fault {
         message: 'The body is not as long as its content-length says.',
         code: 'invalid_content_length',
       })
+    case 'FST_ERR_CTP_INVALID_JSON_BODY':
+    case 'FST_ERR_CTP_EMPTY_JSON_BODY':
+      return new Fault('bad-request', { message: 'The body is not valid JSON.', code: 'invalid_json' })
+    case 'ECONNRESET':
+    case 'ECONNABORTED':
+      return new Fault('client-gone')
     case 'FST_ERR_BAD_URL':
     case 'FST_ERR_MAX_PARAM_LENGTH':
       return new Fault('bad-request', { message: 'The URL is not valid.', code: 'invalid_url' })
@@ -47,10 +53,13 @@ export const draining = () =>
     retryAfterMs: 1_000,
   })
 
-/** Answers what is no HTTP request, or came too slowly, on the bare socket, and closes it. */
-export function refuseSocket(dialect: Dialect, error: Error & { code?: string }, socket: Socket): void {
+/**
+ * Answers what is no HTTP request, or came too slowly, on the bare socket, and closes it.
+ * @param answering whether an answer is on its way over this socket, into which nothing else may be written
+ */
+export function refuseSocket(dialect: Dialect, error: Error & { code?: string }, socket: Socket, answering: boolean): void {
   if (socket.destroyed) return
-  if (!socket.writable || error.code === 'ECONNRESET') {
+  if (!socket.writable || answering || error.code === 'ECONNRESET') {
     socket.destroy()
     return
   }

@@ -5,14 +5,28 @@ import type { Reply } from '../gateway/journey.ts'
 
 /** A client that takes nothing for so long is as good as gone. */
 const WRITE_STALL_MS = 60_000
+/** A large body is written in pieces, so that a slow reader can be told from one that has stopped. */
+const PIECE_BYTES = 256 * 1024
+/** Up to this size a copy is cheaper than a second piece. */
+const SMALL_BYTES = 16 * 1024
+const TAKEN = ['drain', 'finish', 'close'] as const
 
 /** Resolves when all is written or the client has gone. `gone` is called for one that stopped reading. */
 export async function send(raw: ServerResponse, reply: Reply, clock: Clock, gone: () => void): Promise<void> {
   if (reply.stream === undefined) {
     const body = reply.body ?? Buffer.alloc(0)
     raw.writeHead(reply.status, { ...reply.headers, 'content-length': body.length })
-    raw.end(body)
-    return
+    if (body.length <= SMALL_BYTES) {
+      // As text of one byte per character Node puts it behind the head, and both go out in one piece.
+      raw.end(Buffer.from(body.buffer, body.byteOffset, body.length).toString('latin1'), 'latin1')
+      return finished(raw, clock, gone)
+    }
+    let at = 0
+    for (; body.length - at > PIECE_BYTES && !raw.destroyed; at += PIECE_BYTES) {
+      if (!raw.write(body.subarray(at, at + PIECE_BYTES))) await drained(raw, clock, gone)
+    }
+    raw.end(body.subarray(at))
+    return finished(raw, clock, gone)
   }
   raw.writeHead(reply.status, reply.headers)
   const heart = heartbeat(raw, reply, clock)
@@ -27,22 +41,28 @@ export async function send(raw: ServerResponse, reply: Reply, clock: Clock, gone
     heart.stop()
     raw.end()
   }
+  return finished(raw, clock, gone)
 }
 
+/** What was written last may wait for the client, too; most of the time the kernel has taken it by the next tick. */
+async function finished(raw: ServerResponse, clock: Clock, gone: () => void): Promise<void> {
+  await new Promise<void>(resolve => process.nextTick(resolve))
+  if (!raw.writableFinished && !raw.destroyed) await drained(raw, clock, gone)
+}
+
+/** Resolves when the client has taken what was written, or the connection has ended; ends it when the client takes too long. */
 function drained(raw: ServerResponse, clock: Clock, gone: () => void): Promise<void> {
   return new Promise(resolve => {
     const over = () => {
       cancel()
-      raw.off('drain', over)
-      raw.off('close', over)
+      for (const event of TAKEN) raw.off(event, over)
       resolve()
     }
     const cancel = clock.after(WRITE_STALL_MS, () => {
       gone()
       raw.destroy()
     })
-    raw.once('drain', over)
-    raw.once('close', over)
+    for (const event of TAKEN) raw.once(event, over)
   })
 }
 

@@ -2,9 +2,12 @@
  * The listener for clients: one table of dialects, the list of models, and the two questions of load balancers. A call's answer is
  * written to the raw response; Fastify routes, reads the body within its limits, and keeps slow senders out.
  */
+import type { ServerResponse } from 'node:http'
+import type { Socket } from 'node:net'
 import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
 import type { Dialect } from '../core/dialect.ts'
 import { Fault } from '../core/fault.ts'
+import { type Stopper, stopper } from '../core/stop.ts'
 import { chat } from '../dialects/chat/chat.ts'
 import type { Gateway, Journey } from '../gateway/gateway.ts'
 import { arrive, identify, type Reply, refuse, serve } from '../gateway/journey.ts'
@@ -35,19 +38,51 @@ const MAX_HEADER_BYTES = 16 * 1024
 /** Longer than load balancers keep idle connections, so that they close first. */
 const KEEP_ALIVE_MS = 75_000
 const REQUEST_ID = /^[\w.:-]{1,128}$/
-/** Idle clients that stay connected between their calls cost a descriptor each; beyond this many new ones wait. */
+/** Idle clients that stay connected between their calls cost a descriptor each; beyond this many new ones are turned away. */
 const MAX_CONNECTIONS = 20_000
 
+/** A request in our hands, from its head to the end of its answer. */
 interface UnderWay {
   readonly journey: Journey
-  readonly controller: AbortController
+  readonly raw: ServerResponse
+  readonly stopper: Stopper
+  /** Its place in the list of all. */
+  readonly place: number
+}
+
+declare module 'fastify' {
+  interface FastifyRequest {
+    underWay: UnderWay | undefined
+  }
+}
+
+/**
+ * All requests under way. Not a Map: at thousands of changes a second a Map grows new tables all the time, and an old one that the
+ * garbage collector has not come to yet keeps alive all that went through the new ones. Places in an array leave nothing behind.
+ */
+function places() {
+  const taken: (UnderWay | undefined)[] = []
+  const free: number[] = []
+  return {
+    take(make: (place: number) => UnderWay): UnderWay {
+      const place = free.pop() ?? taken.length
+      const made = make(place)
+      taken[place] = made
+      return made
+    },
+    leave(place: number) {
+      taken[place] = undefined
+      free.push(place)
+    },
+    all: () => taken.filter(each => each !== undefined),
+  }
 }
 
 export function clientServer(
   gateway: Gateway,
   { maxBodyBytes, readiness, slowSenders = SLOW_SENDERS }: ServerOptions,
 ): ClientServer {
-  const underWay = new Map<FastifyRequest, UnderWay>()
+  const underWay = places()
   const startedS = Math.floor(gateway.clock.now() / 1000)
   const app = Fastify({
     bodyLimit: maxBodyBytes,
@@ -61,26 +96,30 @@ export function clientServer(
     },
     return503OnClosing: false,
     forceCloseConnections: 'idle',
-    clientErrorHandler: (error, socket) => refuseSocket(chat, error, socket),
+    clientErrorHandler: (error, socket) => refuseSocket(chat, error, socket, isAnswering(socket)),
     frameworkErrors: (error, request, reply) => void answer(request, reply, httpFault(error, maxBodyBytes)),
   })
+  app.decorateRequest('underWay', undefined)
+  app.server.on('checkContinue', (request, response) => app.server.emit('request', request, response))
   app.server.maxConnections = MAX_CONNECTIONS
   app.removeAllContentTypeParsers()
   app.addContentTypeParser('application/json', { parseAs: 'buffer' }, (_, body, done) => done(null, body))
 
+  const isAnswering = (socket: Socket) => underWay.all().some(({ raw }) => raw.socket === socket && raw.headersSent)
+
   /** The journey of a request begins with its head. */
   function journeyOf(request: FastifyRequest, reply: FastifyReply): UnderWay {
-    const known = underWay.get(request)
-    if (known !== undefined) return known
-    const controller = new AbortController()
+    if (request.underWay !== undefined) return request.underWay
     const shown = request.headers['x-request-id']
     const requestId = typeof shown === 'string' && REQUEST_ID.test(shown) ? shown : undefined
-    const begun = { journey: arrive(gateway, requestId, controller.signal), controller }
-    underWay.set(request, begun)
+    const stop = stopper()
+    const { raw } = reply
+    const begun = underWay.take(place => ({ journey: arrive(gateway, requestId, stop), raw, stopper: stop, place }))
+    request.underWay = begun
     // Not request.signal, which aborts as soon as the body of a POST has been read.
-    reply.raw.once('close', () => {
-      underWay.delete(request)
-      if (!reply.raw.writableFinished) controller.abort(new Fault('client-gone'))
+    raw.once('close', () => {
+      underWay.leave(begun.place)
+      if (!raw.writableFinished) stop.stop(new Fault('client-gone'))
     })
     return begun
   }
@@ -98,7 +137,7 @@ export function clientServer(
       raw.setHeader('connection', 'close')
       raw.once('finish', () => request.raw.destroy())
     }
-    const gone = () => underWay.get(request)?.controller.abort(new Fault('client-gone'))
+    const gone = () => request.underWay?.stopper.stop(new Fault('client-gone'))
     send(raw, answered, gateway.clock, gone).catch(() => raw.destroy())
   }
 
@@ -108,16 +147,24 @@ export function clientServer(
   addHealth(app, readiness)
   app.register(async calls => {
     // Who calls is asked before the body is read, for every route in here.
-    calls.addHook('onRequest', async (request, reply) => {
+    calls.addHook('onRequest', (request, reply, done) => {
       const { journey } = journeyOf(request, reply)
-      if (!readiness.ready()) throw draining()
-      identify(gateway, journey, request.headers.authorization)
+      try {
+        if (!readiness.ready()) throw draining()
+        identify(gateway, journey, request.headers.authorization)
+        // Only who may call is asked for the rest of the body.
+        if (request.headers.expect !== undefined) reply.raw.writeContinue()
+        done()
+      } catch (thrown) {
+        done(thrown as Error)
+      }
     })
     for (const [path, dialect] of CALLS) {
-      calls.post(path, async (request, reply) => {
+      calls.post(path, (request, reply) => {
         const { journey } = journeyOf(request, reply)
         const body = Buffer.isBuffer(request.body) ? request.body : Buffer.alloc(0)
-        finish(request, reply, await serve(gateway, dialect, journey, body), false)
+        void serve(gateway, dialect, journey, body).then(answered => finish(request, reply, answered, false))
+        reply.hijack()
       })
     }
     const shown = (id: string) => ({ id, object: 'model', created: startedS, owned_by: 'understudy' })
@@ -137,9 +184,9 @@ export function clientServer(
 
   return {
     app,
-    active: () => [...underWay.values()].filter(({ journey }) => journey.ending === undefined).length,
+    active: () => underWay.all().filter(({ journey }) => journey.ending === undefined).length,
     endAll() {
-      for (const { controller } of underWay.values()) controller.abort(draining())
+      for (const { stopper } of underWay.all()) stopper.stop(draining())
     },
   }
 }

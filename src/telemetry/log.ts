@@ -1,5 +1,7 @@
 /** Logs: JSON lines by pino, written without holding anybody up. Only what is named here is written; there is no "log the object". */
+
 import { type DestinationStream, destination, pino } from 'pino'
+import { systemClock } from '../core/clock.ts'
 
 export type LogLevel = 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'fatal' | 'silent'
 
@@ -12,26 +14,67 @@ export interface Log {
   flush(): void
 }
 
-/** A line is written when so much has gathered, or at the next flush. */
-const BUFFER_BYTES = 4_096
-const FLUSH_EVERY_MS = 200
+/** Lines are written when so many characters have gathered, or so much time has passed. */
+const GATHERED = 16_384
+const WRITE_EVERY_MS = 200
+/** More bytes than a batch can have: pino writes when we say so, never by itself. */
+const NOT_BY_ITSELF = 4 * GATHERED
 
-/** @param to where the lines go; standard output, buffered, when left out */
+let stamped = { at: 0, text: '' }
+
+/** The time as pino wants it, put together once for all the lines of a millisecond. */
+function timestamp(): string {
+  const at = systemClock.now()
+  if (at !== stamped.at) stamped = { at, text: `,"time":"${new Date(at).toISOString()}"` }
+  return stamped.text
+}
+
+/** @param to where the lines go; standard output, a batch at a time, when left out */
 export function log(level: LogLevel, to?: DestinationStream): Log {
-  const buffered = to === undefined ? destination({ sync: false, minLength: BUFFER_BYTES }) : undefined
-  if (buffered !== undefined) setInterval(() => buffered.flush(), FLUSH_EVERY_MS).unref()
-  const logger = pino({ level, base: null, timestamp: pino.stdTimeFunctions.isoTime }, to ?? buffered!)
+  const batches = to === undefined ? gatheringOutput() : undefined
+  const logger = pino({ level, base: null, timestamp }, to ?? batches!)
   return {
     debug: (message, fields = {}) => logger.debug(fields, message),
     info: (message, fields = {}) => logger.info(fields, message),
     warn: (message, fields = {}) => logger.warn(fields, message),
     error: (message, fields = {}) => logger.error(fields, message),
     flush() {
-      try {
-        buffered?.flushSync()
-      } catch {
-        // Nobody reads our output any more; there is no one to tell.
-      }
+      batches?.flush()
     },
+  }
+}
+
+/**
+ * Standard output, asynchronously. Lines are gathered here and not in pino's own buffer, which counts the bytes of all that it holds anew
+ * at each line. What is left at the end goes there without starting a write, which the end of the process would overtake.
+ */
+function gatheringOutput(): DestinationStream & { flush(): void } {
+  const output = destination({ sync: false, minLength: NOT_BY_ITSELF, maxWrite: 2 * NOT_BY_ITSELF })
+  let gathered = ''
+  const handOn = () => {
+    const text = gathered
+    gathered = ''
+    if (text !== '') output.write(text)
+  }
+  const write = () => {
+    handOn()
+    output.flush()
+  }
+  const flush = () => {
+    try {
+      handOn()
+      output.flushSync()
+    } catch {
+      // Nobody reads our output any more; there is no one to tell.
+    }
+  }
+  setInterval(write, WRITE_EVERY_MS).unref()
+  process.once('exit', flush)
+  return {
+    write(line) {
+      gathered += line
+      if (gathered.length >= GATHERED) write()
+    },
+    flush,
   }
 }

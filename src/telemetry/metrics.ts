@@ -1,8 +1,11 @@
 /*
  * What Prometheus sees. Names and labels are a contract with the dashboards and alerts of those who run this; label values come from the
  * configuration only, so that no caller can make them grow.
+ *
+ * A call counts more than a dozen things, and prom-client puts a key together from names and values for each. So the series of a tuple of
+ * label values is looked up here, value by value, and kept; what is added to it is handed on to prom-client at the next scrape.
  */
-import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client'
+import { Counter, collectDefaultMetrics, Gauge, type Metric, type MetricValueWithName, Registry } from 'prom-client'
 
 /** From 1 ms to 5 min. */
 const SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 30, 60, 120, 300]
@@ -26,7 +29,11 @@ export const METRICS = {
     ['route'],
   ],
   llm_tokens_total: ['counter', 'tokens, each counted in one kind only', ['route', 'client', 'target', 'kind']],
-  llm_cost_usd_total: ['counter', 'what attempts cost, failed ones included, where price and usage are known', ['route', 'client', 'target']],
+  llm_cost_usd_total: [
+    'counter',
+    'what attempts cost, failed ones included, where price and usage are known',
+    ['route', 'client', 'target'],
+  ],
   llm_unpriced_requests_total: ['counter', 'answered calls whose price or usage is unknown', ['target']],
   llm_circuit_state: ['gauge', '0 closed, 1 half-open, 2 open', ['provider', 'model']],
   llm_circuit_transitions_total: ['counter', 'changes of a circuit', ['provider', 'model', 'to']],
@@ -56,38 +63,139 @@ export interface Metrics {
 export function metrics(version: string): Metrics {
   const registry = new Registry()
   collectDefaultMetrics({ register: registry })
-  const all = new Map<string, Counter | Gauge | Histogram>()
-  for (const [name, [kind, help, labelNames]] of Object.entries(METRICS)) {
+  const sums = new Map<Name, Series<Sum>>()
+  const histograms = new Map<Name, Series<Distribution>>()
+  for (const [name, [kind, help, labelNames]] of Object.entries(METRICS) as [Name, (typeof METRICS)[Name]][]) {
     const settings = { name, help, labelNames: [...labelNames], registers: [registry] }
-    if (kind === 'counter') all.set(name, new Counter(settings))
-    else if (kind === 'gauge') all.set(name, new Gauge(settings))
-    else all.set(name, new Histogram({ ...settings, buckets: SECONDS }))
+    if (kind === 'histogram') {
+      const all = series(values => distribution(values))
+      histograms.set(name, all)
+      // At a scrape a registry asks no more of a metric than this; the distributions are counted here.
+      const get = async () => ({ name, help, type: kind, aggregator: 'sum', values: valuesOf(name, labelNames, all.all) })
+      registry.registerMetric({ name, get } as unknown as Metric)
+    } else {
+      const metric = kind === 'counter' ? new Counter(settings) : new Gauge(settings)
+      sums.set(
+        name,
+        series(values => sum(metric, values)),
+      )
+    }
   }
   const before: (() => void)[] = []
-  const of = <Kind>(name: Name) => all.get(name) as Kind
-  of<Gauge>('llm_build_info').set({ version }, 1)
+
+  function set<N extends OfKind<'gauge'>>(name: N, values: Values<N>, to: number): void {
+    sums.get(name)!.of(values).set(to)
+  }
+  set('llm_build_info', [version], 1)
 
   return {
-    count: (name, values, by = 1) =>
-      of<Counter>(name)
-        .labels(...(values as unknown as string[]))
-        .inc(by),
-    observe: (name, values, seconds) =>
-      of<Histogram>(name)
-        .labels(...(values as unknown as string[]))
-        .observe(seconds),
-    change: (name, values, by) =>
-      of<Gauge>(name)
-        .labels(...(values as unknown as string[]))
-        .inc(by),
-    set: (name, values, to) =>
-      of<Gauge>(name)
-        .labels(...(values as unknown as string[]))
-        .set(to),
+    count(name, values, by = 1) {
+      sums.get(name)!.of(values).pending += by
+    },
+    observe: (name, values, seconds) => observe(histograms.get(name)!.of(values), seconds),
+    change(name, values, by) {
+      sums.get(name)!.of(values).pending += by
+    },
+    set,
     beforeScrape: run => before.push(run),
     async scrape() {
       for (const run of before) run()
+      for (const { all } of sums.values()) for (const each of all) each.handOn()
       return { text: await registry.metrics(), contentType: registry.contentType }
+    },
+  }
+}
+
+/** A counter or a gauge for one tuple of label values. */
+interface Sum {
+  /** Added since the last scrape. */
+  pending: number
+  set(to: number): void
+  handOn(): void
+}
+
+function sum(metric: Counter | Gauge, values: readonly string[]): Sum {
+  const handle = metric.labels(...values)
+  // It is there from its first mention, even when what is added is nothing.
+  handle.inc(0)
+  return {
+    pending: 0,
+    set(to) {
+      this.pending = 0
+      ;(handle as ReturnType<Gauge['labels']>).set(to)
+    },
+    handOn() {
+      if (this.pending !== 0) handle.inc(this.pending)
+      this.pending = 0
+    },
+  }
+}
+
+/** A histogram for one tuple of label values. */
+interface Distribution {
+  readonly values: readonly string[]
+  /** Observations up to each bound and above the one before it; the last place is for those above them all. */
+  readonly counts: Float64Array
+  sum: number
+}
+
+const distribution = (values: readonly string[]): Distribution => ({
+  values: [...values],
+  counts: new Float64Array(SECONDS.length + 1),
+  sum: 0,
+})
+
+function observe(into: Distribution, seconds: number): void {
+  let at = 0
+  while (at < SECONDS.length && seconds > SECONDS[at]!) at++
+  into.counts[at]!++
+  into.sum += seconds
+}
+
+/** As Prometheus counts: each bucket holds those below it, too. */
+function valuesOf(name: string, labelNames: readonly string[], all: readonly Distribution[]): MetricValueWithName<string>[] {
+  return all.flatMap(({ values, counts, sum }) => {
+    const labels = Object.fromEntries(labelNames.map((label, at) => [label, values[at]!]))
+    let count = 0
+    const buckets = [...SECONDS, '+Inf'].map((le, at) => {
+      count += counts[at]!
+      return { metricName: `${name}_bucket`, labels: { le, ...labels }, value: count }
+    })
+    return [...buckets, { metricName: `${name}_sum`, labels, value: sum }, { metricName: `${name}_count`, labels, value: count }]
+  })
+}
+
+/** What is kept for each tuple of label values. */
+interface Series<Kept> {
+  of(values: readonly string[]): Kept
+  readonly all: readonly Kept[]
+}
+
+interface Branch<Kept> {
+  kept: Kept | undefined
+  readonly next: Map<string, Branch<Kept>>
+}
+
+function series<Kept>(make: (values: readonly string[]) => Kept): Series<Kept> {
+  const root: Branch<Kept> = { kept: undefined, next: new Map() }
+  const all: Kept[] = []
+  return {
+    all,
+    of(values) {
+      let branch = root
+      for (const value of values) {
+        let next = branch.next.get(value)
+        if (next === undefined) {
+          next = { kept: undefined, next: new Map() }
+          branch.next.set(value, next)
+        }
+        branch = next
+      }
+      if (branch.kept === undefined) {
+        branch.kept = make(values)
+        all.push(branch.kept)
+      }
+      return branch.kept
     },
   }
 }

@@ -26,8 +26,8 @@ export interface Exchange {
   readonly head: Promise<Head>
   /** The next read of the body; undefined at its proper end. Rejects with a Fault. One at a time. */
   read(): Promise<Buffer | undefined>
-  /** The rest of the body at once, `first` in front. Rejects with upstream-garbled past `maxBytes`. */
-  rest(maxBytes: number): Promise<Buffer>
+  /** All of the body that has not been read yet, at once. Rejects with upstream-garbled past `maxBytes`. */
+  rest(maxBytes: number, onChunk?: () => void): Promise<Buffer>
   /** Ends the exchange from our side: all that waits rejects with `fault`, and the connection is closed unless the answer was complete. */
   abort(fault: Fault): void
 }
@@ -43,6 +43,8 @@ export function exchange(pools: Pools, sending: Sending): Exchange {
   let replayed = false
   let settleHead!: { resolve(head: Head): void; reject(fault: Fault): void }
   let waiting: { resolve(chunk: Buffer | undefined): void; reject(fault: Fault): void } | undefined
+  /** The rest of the body is wanted at once. */
+  let gathering: { take(chunk: Buffer): void; end(): void; reject(fault: Fault): void } | undefined
   let unread: Buffer[] = []
   let unreadBytes = 0
 
@@ -59,6 +61,7 @@ export function exchange(pools: Pools, sending: Sending): Exchange {
     settleHead.reject(fault)
     waiting?.reject(fault)
     waiting = undefined
+    gathering?.reject(fault)
   }
 
   const receiver: Dispatcher.DispatchHandler = {
@@ -72,6 +75,7 @@ export function exchange(pools: Pools, sending: Sending): Exchange {
       settleHead.resolve({ status, headers: headers as UpstreamHeaders })
     },
     onResponseData(started, chunk) {
+      if (gathering !== undefined) return gathering.take(chunk)
       if (waiting !== undefined) {
         waiting.resolve(chunk)
         waiting = undefined
@@ -86,6 +90,7 @@ export function exchange(pools: Pools, sending: Sending): Exchange {
       complete = true
       waiting?.resolve(undefined)
       waiting = undefined
+      gathering?.end()
     },
     onResponseError(_, error) {
       if (failure === undefined && !headSeen && !replayed && isOfReusedConnection(error)) {
@@ -123,15 +128,24 @@ export function exchange(pools: Pools, sending: Sending): Exchange {
     })
   }
 
-  async function rest(maxBytes: number): Promise<Buffer> {
-    const chunks: Buffer[] = []
-    let bytes = 0
-    for (let chunk = await read(); chunk !== undefined; chunk = await read()) {
-      bytes += chunk.length
-      if (bytes > maxBytes) throw new Fault('upstream-garbled', { detail: `the answer is larger than ${maxBytes} bytes` })
-      chunks.push(chunk)
-    }
-    return chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks)
+  function rest(maxBytes: number, onChunk = () => {}): Promise<Buffer> {
+    if (failure !== undefined) return Promise.reject(failure)
+    const chunks = unread
+    let bytes = unreadBytes
+    unread = []
+    unreadBytes = 0
+    if (bytes > 0) onChunk()
+    return new Promise((resolve, reject) => {
+      const take = (chunk: Buffer) => {
+        chunks.push(chunk)
+        bytes += chunk.length
+        if (bytes > maxBytes) abort(new Fault('upstream-garbled', { detail: `the answer is larger than ${maxBytes} bytes` }))
+        else onChunk()
+      }
+      gathering = { take, end: () => resolve(chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks)), reject }
+      if (complete) gathering.end()
+      else if (controller?.paused) controller.resume()
+    })
   }
 
   function abort(fault: Fault): void {

@@ -1,7 +1,8 @@
 /*
  * Server-sent events out of whatever pieces the network cut them into. Line ends may be LF, CRLF or CR, a byte order mark may come
  * first, and a cut may fall anywhere, inside a character or between CR and LF. Beside its text each frame knows where its bytes lie,
- * so that a relay can pass them on without writing them again.
+ * so that a relay can pass them on without writing them again. What is no event at all, such as an error that a server writes as bare
+ * JSON behind the events, is given as text.
  */
 import type { Frame } from '../core/provider.ts'
 
@@ -23,8 +24,11 @@ export interface Framer {
   end(): Reading
 }
 
+/** Thrown when the bytes are no frames: nothing after them can be made sense of. */
+export class FramingBroken extends Error {}
+
 /** Thrown when one frame grows past the cap: a source that never ends a line would fill the memory. */
-export class FrameTooLarge extends Error {}
+export class FrameTooLarge extends FramingBroken {}
 
 const LF = 10
 const CR = 13
@@ -39,6 +43,8 @@ export function sseFramer(maxFrameBytes = MAX_FRAME_BYTES): Framer {
   let event: string | undefined
   let data: string | undefined
   let empty = true
+  // Whether one of its lines is neither a field nor a comment.
+  let foreign = false
   let lines: Buffer[] = []
   let linesBytes = 0
   // Pieces of a line whose end has not come, joined only when it does, so that a huge line costs no copies.
@@ -60,6 +66,8 @@ export function sseFramer(maxFrameBytes = MAX_FRAME_BYTES): Framer {
   /** Reads the lines that end within `bytes`, which begin where the line before ended; at the end of the stream, all that is left. */
   function read(bytes: Buffer, atEnd: boolean): Reading {
     const frames: PlacedFrame[] = []
+    // Which of them are no events. Their text is taken when all their bytes are together.
+    const unframed: number[] = []
     const before = linesBytes
     let at = begun ? 0 : markLength(bytes)
     let start = before > 0 ? -before : at
@@ -82,19 +90,29 @@ export function sseFramer(maxFrameBytes = MAX_FRAME_BYTES): Framer {
       }
       if (lineEnd > at) readLine(bytes, at, lineEnd)
       else {
-        if (!empty) frames.push({ event, data, start: before + start, end: before + next })
+        if (!empty) found(before + start, before + next)
         start = next
         event = undefined
         data = undefined
         empty = true
+        foreign = false
       }
       at = next
     }
     if (at > 0) begun = true
-    if (atEnd && !empty) frames.push({ event, data, start: before + start, end: before + bytes.length })
+    if (atEnd && !empty) found(before + start, before + bytes.length)
     const placed = before === 0 || frames.length === 0 ? bytes : Buffer.concat([...lines, bytes])
+    for (const index of unframed) {
+      const frame = frames[index]!
+      frames[index] = { ...frame, unframed: placed.toString('utf8', frame.start, frame.end) }
+    }
     keep(bytes, start, at)
     return { bytes: placed, frames }
+
+    function found(from: number, to: number): void {
+      if (foreign && data === undefined) unframed.push(frames.length)
+      frames.push({ event, data, start: from, end: to })
+    }
   }
 
   function readLine(bytes: Buffer, at: number, lineEnd: number): void {
@@ -103,6 +121,7 @@ export function sseFramer(maxFrameBytes = MAX_FRAME_BYTES): Framer {
       const value = valueAt(bytes, at + 4, lineEnd)
       data = data === undefined ? value : `${data}\n${value}`
     } else if (isField(bytes, at, lineEnd, 'event')) event = valueAt(bytes, at + 5, lineEnd)
+    else if (bytes[at] !== COLON && !isField(bytes, at, lineEnd, 'id') && !isField(bytes, at, lineEnd, 'retry')) foreign = true
   }
 
   /** What is left for the next reading: the frame that began at `start` (below 0: in a reading before), and the line that began at `at`. */
@@ -130,7 +149,7 @@ function markLength(bytes: Buffer): number {
   return bytes[0] === 0xef && bytes[1] === 0xbb && bytes[2] === 0xbf ? 3 : 0
 }
 
-function isField(bytes: Buffer, at: number, lineEnd: number, name: 'data' | 'event'): boolean {
+function isField(bytes: Buffer, at: number, lineEnd: number, name: 'data' | 'event' | 'id' | 'retry'): boolean {
   const end = at + name.length
   if (end > lineEnd || (end < lineEnd && bytes[end] !== COLON)) return false
   for (let i = 0; i < name.length; i++) if (bytes[at + i] !== name.charCodeAt(i)) return false

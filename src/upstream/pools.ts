@@ -9,13 +9,14 @@ import { buildConnector, Pool } from 'undici'
 import type { Clock } from '../core/clock.ts'
 
 /** Requests written to each socket so far. */
-const uses = new WeakMap<object, number>()
+const USES = Symbol('requests')
+type Used = { [USES]?: number }
 /** Errors of sockets that had carried another request before. */
 const ofReused = new WeakSet<object>()
 
 diagnostics.subscribe('undici:client:sendHeaders', message => {
-  const { socket } = message as { socket: object }
-  uses.set(socket, (uses.get(socket) ?? 0) + 1)
+  const { socket } = message as { socket: Used }
+  socket[USES] = (socket[USES] ?? 0) + 1
 })
 
 export class ConnectTimeout extends Error {
@@ -76,7 +77,7 @@ function connector(clock: Clock, connectMs: number): buildConnector.connector {
       cancel()
       const socket = result[1]
       socket?.prependListener('error', error => {
-        if ((uses.get(socket) ?? 0) > 1) ofReused.add(error)
+        if (((socket as Used)[USES] ?? 0) > 1) ofReused.add(error)
       })
       callback(...result)
     }

@@ -1,12 +1,33 @@
 /** Tokens of a call before it is made, from its size alone: good enough to reserve, corrected when the usage is known. */
-import type { ChatCall } from '../core/chat.ts'
+import type { ChatCall, ContentPart } from '../core/chat.ts'
+import { asObject } from '../core/json.ts'
 
-/** English text and JSON have about this many bytes to a token; images in data URLs are counted as if they were text, but no more than the cap. */
+/** English text and JSON have about this many bytes to a token. */
 const BYTES_PER_TOKEN = 4
-const MOST_INPUT_TOKENS = 2_000_000
+/** What an image, a file or a recording comes to, whatever its bytes: they are not read as text. */
+const TOKENS_PER_ENCLOSURE = 1_000
 
-export function estimatedInputTokens(call: ChatCall): number {
-  return Math.min(MOST_INPUT_TOKENS, Math.ceil(call.source.bytes.length / BYTES_PER_TOKEN))
+export function estimatedInputTokens({ source, body }: ChatCall): number {
+  let bytes = source.bytes.length
+  let enclosures = 0
+  for (const { content } of body.messages) {
+    if (typeof content === 'string' || !content) continue
+    for (const part of content) {
+      if (part.type === 'text') continue
+      enclosures++
+      bytes -= enclosedBytes(part)
+    }
+  }
+  return Math.ceil(Math.max(0, bytes) / BYTES_PER_TOKEN) + enclosures * TOKENS_PER_ENCLOSURE
+}
+
+/** The longest text within a part that is not text: a data URL, or Base64. */
+function enclosedBytes(part: ContentPart): number {
+  let longest = 0
+  for (const value of Object.values(asObject((part as Record<string, unknown>)[part.type]) ?? {})) {
+    if (typeof value === 'string') longest = Math.max(longest, value.length)
+  }
+  return longest
 }
 
 /** Input and the longest answer that the call allows; what a limit of tokens has to set aside. */

@@ -6,10 +6,12 @@ import type { Usage } from '../core/chat.ts'
 export function costUsd(price: Price | undefined, usage: Usage | undefined): number | undefined {
   if (price === undefined || usage === undefined || usage.input === undefined || usage.output === undefined) return undefined
   const { input, cached = 0, cacheWrite = 0, output, reasoning = 0 } = usage
+  const whole = input + cached + cacheWrite
+  const rates = price.tiers?.findLast(({ above }) => whole > above)?.rates ?? price
   const perMillion =
-    input * price.input +
-    cached * (price.cachedInput ?? price.input) +
-    cacheWrite * (price.cacheWrite ?? price.input) +
-    (output + reasoning) * price.output
+    input * rates.input +
+    cached * (rates.cachedInput ?? rates.input) +
+    cacheWrite * (rates.cacheWrite ?? rates.input) +
+    (output + reasoning) * rates.output
   return perMillion / 1_000_000
 }

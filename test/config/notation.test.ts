@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { isLoopback, parseAddress } from '../../src/config/notation.ts'
+import { isLoopback, parseAddress, providerKeyText } from '../../src/config/notation.ts'
 
 test('an address is a host and a port', () => {
   assert.deepEqual(parseAddress('127.0.0.1:8080'), { host: '127.0.0.1', port: 8080 })
@@ -34,4 +34,11 @@ test('loopback is what only this machine can reach', () => {
     assert.ok(isLoopback(host), host)
   for (const host of ['0.0.0.0', '::', '10.0.0.1', '127.example.com', 'example.com', '::ffff:10.0.0.1'])
     assert.ok(!isLoopback(host), host)
+})
+
+test('a key file in JSON is a key of one line, and any other text of several lines is none', () => {
+  const account = { type: 'service_account', private_key: '-----BEGIN PRIVATE KEY-----\nMII\n-----END PRIVATE KEY-----\n' }
+  assert.equal(providerKeyText.parse(JSON.stringify(account, null, 2)), JSON.stringify(account))
+  assert.equal(providerKeyText.parse('sk-1'), 'sk-1')
+  for (const text of ['a\nb', '{\n', '{"a": 1,\n}']) assert.equal(providerKeyText.safeParse(text).success, false, text)
 })

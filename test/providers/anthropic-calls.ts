@@ -39,6 +39,7 @@ export function targetOf(
     options: {},
     origin: 'https://api.anthropic.com',
     basePath: '',
+    query: '',
     headers: {},
     tags: new Set(),
     timeouts: { connectMs: 1, firstTokenMs: 1, idleMs: 1, totalMs: 1 },

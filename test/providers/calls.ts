@@ -31,6 +31,7 @@ export function targetOf(provider: Provider, model: string): Target {
     options: {},
     origin: 'https://upstream.test',
     basePath: '/v1',
+    query: '',
     headers: {},
     tags: new Set(),
     timeouts: { connectMs: 1, firstTokenMs: 1, idleMs: 1, totalMs: 1 },

@@ -5,7 +5,10 @@ import type { ChatEvent, Usage } from '../../src/core/chat.ts'
 import { Fault, type FaultName } from '../../src/core/fault.ts'
 import { tryParse } from '../../src/core/json.ts'
 import type { Provider } from '../../src/core/provider.ts'
-import { sseFramer } from '../../src/upstream/framing.ts'
+import { awsEventsCodec, awsEventsFramer } from '../../src/upstream/aws-events.ts'
+import { type Framer, FramingBroken, sseFramer } from '../../src/upstream/framing.ts'
+import { ndjsonFramer } from '../../src/upstream/ndjson.ts'
+import { awsMessage } from '../upstream/aws-message.ts'
 
 export interface Recording {
   readonly file: string
@@ -19,6 +22,10 @@ export interface Recording {
     readonly headers?: Readonly<Record<string, string>>
     readonly body?: unknown
     readonly raw?: string
+    /** The very bytes of an event stream of AWS … */
+    readonly raw_base64?: string
+    /** … or, where there are none, its messages to be written: texts of the headers, and the payload as JSON. */
+    readonly events?: readonly { readonly headers: Readonly<Record<string, string>>; readonly payload?: unknown }[]
   }
   readonly expect?: Expectation
 }
@@ -62,6 +69,7 @@ export function see(
   cut: (bytes: Buffer) => readonly Buffer[] = bytes => [bytes],
 ): Seen {
   const { status, headers = {}, body, raw } = recording.response
+  const streamed = recording.stream ? streamOf(recording) : undefined
   const events: ChatEvent[] = []
   let malformed = 0
   try {
@@ -76,15 +84,16 @@ export function see(
         receivedMs: Date.UTC(2026, 2, 1),
       })
     }
-    if (raw === undefined || !recording.stream) events.push(...provider.decode(raw === undefined ? body : tryParse(raw)))
-    else malformed = decodeStream(provider, cut(Buffer.from(raw)), events)
+    if (streamed === undefined) events.push(...provider.decode(raw === undefined ? body : tryParse(raw)))
+    else malformed = decodeStream(provider, cut(streamed), events)
   } catch (thrown) {
-    if (!(thrown instanceof Fault)) throw thrown
-    const { detail, retryAfterMs } = thrown.details
+    const fault = thrown instanceof FramingBroken ? new Fault('upstream-garbled', { detail: thrown.message }) : thrown
+    if (!(fault instanceof Fault)) throw thrown
+    const { detail, retryAfterMs } = fault.details
     return {
       ...summary(events),
       malformed,
-      fault: thrown.kind,
+      fault: fault.kind,
       ...(detail === undefined ? {} : { detail }),
       ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
     }
@@ -92,8 +101,23 @@ export function see(
   return { ...summary(events), malformed }
 }
 
+/** The bytes of a streamed answer, as they came or as they would have come. */
+export function streamOf({ response }: Recording): Buffer | undefined {
+  const { raw, raw_base64: base64, events } = response
+  if (raw !== undefined) return Buffer.from(raw)
+  if (base64 !== undefined) return Buffer.from(base64, 'base64')
+  return events && Buffer.concat(events.map(({ headers, payload }) => awsMessage(headers, JSON.stringify(payload ?? {}))))
+}
+
+const codec = await awsEventsCodec()
+const FRAMERS: Readonly<Record<Provider['framing'], () => Framer>> = {
+  sse: () => sseFramer(),
+  ndjson: () => ndjsonFramer(),
+  'aws-events': () => awsEventsFramer(codec),
+}
+
 function decodeStream(provider: Provider, parts: readonly Buffer[], events: ChatEvent[]): number {
-  const framer = sseFramer()
+  const framer = FRAMERS[provider.framing]()
   const decoder = provider.decoder()
   let malformed = 0
   let done = false

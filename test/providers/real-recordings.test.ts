@@ -13,8 +13,12 @@ import { type Recording, recordingsIn, see, type ToolSeen } from './reading.ts'
 
 const FOLDER = process.env.RECORDINGS
 
-/** Folders whose provider has another name here; every other is its own, or merely compatible. Anthropic's is its second API. */
-const NAMES: Readonly<Record<string, string>> = { alibaba: 'qwen', anthropic: 'openai-compatible' }
+/** Folders whose provider has another name here; every other is its own, or merely compatible. Anthropic's and Ollama's are second APIs. */
+const NAMES: Readonly<Record<string, string>> = {
+  alibaba: 'qwen',
+  anthropic: 'openai-compatible',
+  ollama: 'openai-compatible',
+}
 
 /** What the tag of a recorded error implies here. */
 const FAULT_OF_CLASS: Readonly<Record<string, FaultName>> = {

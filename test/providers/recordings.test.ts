@@ -12,6 +12,16 @@ const FOLDER = join(import.meta.dirname, 'recordings')
 /** What every provider's recordings show at least; tools only where it has them. */
 const AT_LEAST = ['text', 'stream', 'refused', 'limited']
 const OF_TOOLS = ['tools', 'stream-tools']
+/** Of others the recordings are read beside this file. */
+const READ_HERE: ReadonlySet<string> = new Set([
+  'openai.chat',
+  'cohere.v2.chat',
+  'ollama.chat',
+  'bedrock.converse',
+  'gemini.generateContent',
+  'gemini.streamGenerateContent',
+  'vertex.anthropic.rawPredict',
+])
 const TOOLS = { tools: [{ type: 'function', function: { name: 'f' } }] }
 
 for (const [name, provider] of providers) {
@@ -19,7 +29,7 @@ for (const [name, provider] of providers) {
     test(`recordings of ${name}`, () => assert.fail('there are none'))
     continue
   }
-  const recordings = recordingsIn(join(FOLDER, name)).filter(({ api }) => api === 'openai.chat')
+  const recordings = recordingsIn(join(FOLDER, name)).filter(({ api }) => READ_HERE.has(api))
   // A provider of another dialect has a reader of its own beside this one.
   if (recordings.length === 0 && provider.dialect !== 'chat') continue
 

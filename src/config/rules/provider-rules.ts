@@ -2,7 +2,7 @@
 import { asObject } from '../../core/json.ts'
 import { parseAddress, simulatorOf } from '../notation.ts'
 import type { Path } from '../problem.ts'
-import { PROVIDER_TYPES, TYPES_THAT_NEED_BASE_URL } from '../provider-settings.ts'
+import { PROVIDER_TYPES, type ProviderType, TYPES_THAT_NEED_BASE_URL } from '../provider-settings.ts'
 import { didYouMean } from '../suggest.ts'
 import { parseDuration } from '../units.ts'
 import { entriesOf, type Ground, listOf, textOf } from './ground.ts'
@@ -44,9 +44,24 @@ function addressIsKnown(
     ground.report(place, `is missing: the type "${type}" has no address of its own`)
   }
   const simulator = simulatorOf(textOf(provider.base_url) ?? '')
+  if (simulator === undefined) queryHasMeaning(ground, place, type, textOf(provider.base_url) ?? '')
   if (simulator !== undefined && simulator !== '' && !simulators.has(simulator)) {
     ground.report(place, `there is no simulator ${ground.quote(place, simulator)}${didYouMean(simulator, simulators)}`)
   }
+}
+
+/** The only type that looks at a query, and what it looks for. */
+const TYPE_WITH_API_VERSION: ProviderType = 'azure'
+const API_VERSION = /^api-version=[A-Za-z0-9.-]+$/
+
+function queryHasMeaning(ground: Ground, place: Path, type: string, baseUrl: string): void {
+  const mark = baseUrl.indexOf('?')
+  const hash = baseUrl.indexOf('#')
+  if (mark === -1 || (hash !== -1 && hash < mark)) return
+  const query = baseUrl.slice(mark + 1, hash === -1 ? undefined : hash)
+  if (type !== TYPE_WITH_API_VERSION) ground.report(place, 'a base_url must not have a query')
+  else if (!API_VERSION.test(query))
+    ground.report(place, 'the query of this base_url may say one thing only, such as ?api-version=2024-10-21')
 }
 
 /** Keys without a name have one by their place, which somebody may have taken. */

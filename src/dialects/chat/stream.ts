@@ -54,8 +54,9 @@ export function streamWriter(call: ChatCall, createdMs: number): AnswerWriter {
       case 'reasoning-delta':
         return reasoning(event)
       case 'tool-start': {
-        const { index, id: callId, name } = event
-        return delta(event.choice, { tool_calls: [{ index, id: callId, type: 'function', function: { name, arguments: '' } }] })
+        const { index, id: callId, name, extra } = event
+        const tool = { index, id: callId, type: 'function', function: { name, arguments: '' }, ...extra }
+        return delta(event.choice, { tool_calls: [tool] })
       }
       case 'tool-delta':
         return delta(event.choice, { tool_calls: [{ index: event.index, function: { arguments: event.json } }] })

@@ -13,7 +13,7 @@ interface Choice {
   /** Reasoning since the last signature. */
   unsigned: string
   readonly details: unknown[]
-  readonly tools: Map<number, { id: string; name: string; json: string }>
+  readonly tools: Map<number, { id: string; name: string; json: string; extra: Readonly<Record<string, unknown>> | undefined }>
   readonly extra: Record<string, unknown>
   finish: string
   raw: string
@@ -98,7 +98,7 @@ function takeOfChoice(choice: Choice, event: Exclude<ChatEvent, { type: 'start' 
       }
       break
     case 'tool-start':
-      choice.tools.set(event.index, { id: event.id, name: event.name, json: '' })
+      choice.tools.set(event.index, { id: event.id, name: event.name, json: '', extra: event.extra })
       break
     case 'tool-delta': {
       const tool = choice.tools.get(event.index)
@@ -141,7 +141,12 @@ function written(index: number, choice: Choice): object {
     ...(choice.reasoning !== '' && { reasoning_content: choice.reasoning }),
     ...(choice.details.length > 0 && { reasoning_details: choice.details }),
     ...(tools.length > 0 && {
-      tool_calls: tools.map(({ id, name, json }) => ({ id, type: 'function', function: { name, arguments: json } })),
+      tool_calls: tools.map(({ id, name, json, extra }) => ({
+        id,
+        type: 'function',
+        function: { name, arguments: json },
+        ...extra,
+      })),
     }),
     ...extra,
   }

@@ -5,11 +5,9 @@
  */
 import type { ChatBody } from '../../core/chat.ts'
 import { asObject } from '../../core/json.ts'
-import type { Traits } from './models.ts'
-import { compilable, type JsonSchema, objectSchema } from './schema.ts'
-
-/** A tool whose input is the answer. No client's tool may have this name. */
-export const ANSWER_TOOL = 'json_answer__understudy'
+import { ANSWER_TOOL, ANSWER_TOOL_DESCRIPTION, SOME_JSON } from '../kit/answer-tool.ts'
+import type { Traits } from '../kit/claude/models.ts'
+import { compilable, type JsonSchema, objectSchema } from '../kit/claude/schema.ts'
 
 export interface AnswerFormat {
   /** For output_config.format. */
@@ -18,9 +16,6 @@ export interface AnswerFormat {
   readonly tool?: Readonly<Record<string, unknown>>
   readonly instruction?: string
 }
-
-const SOME_JSON =
-  'Answer with one JSON object and nothing else: no words before or after it, and no Markdown code fence around it.'
 
 export function answerFormatOf(body: ChatBody, traits: Traits): AnswerFormat {
   const format = body.response_format
@@ -32,6 +27,5 @@ export function answerFormatOf(body: ChatBody, traits: Traits): AnswerFormat {
   const described = typeof given?.description === 'string' ? { description: given.description, ...schema } : schema
   const native = traits.nativeSchema ? compilable(described) : undefined
   if (native !== undefined) return { native: { type: 'json_schema', schema: native } }
-  const description = 'Gives the answer to the user. Its input is the whole answer.'
-  return { tool: { name: ANSWER_TOOL, description, input_schema: objectSchema(described) } }
+  return { tool: { name: ANSWER_TOOL, description: ANSWER_TOOL_DESCRIPTION, input_schema: objectSchema(described) } }
 }

@@ -4,9 +4,9 @@
  */
 import type { ChatEvent, FinishReason, Usage } from '../../core/chat.ts'
 import { asObject } from '../../core/json.ts'
+import { ANSWER_TOOL } from '../kit/answer-tool.ts'
+import { REASONING_FORMAT } from '../kit/claude/thinking.ts'
 import { madeToolId } from '../kit/tool-ids.ts'
-import { ANSWER_TOOL } from './answer-format.ts'
-import { REASONING_FORMAT } from './thinking.ts'
 
 export type Fields = Readonly<Record<string, unknown>>
 

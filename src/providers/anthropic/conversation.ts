@@ -5,10 +5,10 @@
  */
 import type { ChatMessage } from '../../core/chat.ts'
 import { asObject } from '../../core/json.ts'
+import type { Traits } from '../kit/claude/models.ts'
+import { thinkingBlocks } from '../kit/claude/thinking.ts'
 import { argumentsOf, partsOf, type ToolIds, toolIds, turnsOf } from '../kit/messages.ts'
 import { type Block, blockOf, withCacheControl } from './content.ts'
-import type { Traits } from './models.ts'
-import { thinkingBlocks } from './thinking.ts'
 
 export interface Turn {
   readonly role: 'user' | 'assistant'

@@ -7,16 +7,24 @@ import type { Target } from '../../core/attempt.ts'
 import type { ChatBody, ChatCall } from '../../core/chat.ts'
 import { asObject } from '../../core/json.ts'
 import type { UpstreamRequest } from '../../core/provider.ts'
+import { traitsOf } from '../kit/claude/models.ts'
+import { samplingOf } from '../kit/claude/sampling.ts'
+import { thinkingOf } from '../kit/claude/thinking.ts'
 import { answerFormatOf } from './answer-format.ts'
 import { refersToFile } from './content.ts'
 import { type Conversation, conversationOf } from './conversation.ts'
-import { type Traits, traitsOf } from './models.ts'
-import { thinkingOf } from './thinking.ts'
 import { toolingOf } from './tools.ts'
 
 const FILES_BETA = 'files-api-2025-04-14'
 
 export function encode(call: ChatCall, target: Target): UpstreamRequest {
+  const { message, headers, leftOut } = messageOf(call, target)
+  const path = `${target.basePath}${target.basePath.endsWith('/v1') ? '' : '/v1'}/messages`
+  return { path, body: JSON.stringify(message), headers, leftOut }
+}
+
+/** The body, the headers and what was left out, for whoever takes the same messages at another address. */
+export function messageOf(call: ChatCall, target: Target) {
   const body = call.body
   const traits = traitsOf(target.model)
   const maxTokens = maxTokensOf(body, target.abilities.maxOutput ?? traits.maxOutput)
@@ -44,8 +52,7 @@ export function encode(call: ChatCall, target: Target): UpstreamRequest {
     stream: call.stream ? true : undefined,
   }
   return {
-    path: `${target.basePath}${target.basePath.endsWith('/v1') ? '' : '/v1'}/messages`,
-    body: JSON.stringify(message),
+    message,
     headers: betaHeaders(conversation, target),
     leftOut: [...tuningWithoutEquivalent(body), ...thinking.leftOut, ...sampling.leftOut],
   }
@@ -54,31 +61,6 @@ export function encode(call: ChatCall, target: Target): UpstreamRequest {
 function maxTokensOf(body: ChatBody, most: number): number {
   const asked = body.max_completion_tokens ?? body.max_tokens
   return typeof asked === 'number' ? Math.min(asked, most) : most
-}
-
-function samplingOf(body: ChatBody, traits: Traits, thinking: boolean) {
-  const fields: Record<string, number> = {}
-  const leftOut: string[] = []
-  const { temperature, top_p: topP } = body
-  const topK = body.top_k
-  const free = traits.sampling !== 'none' && !thinking
-  if (typeof temperature === 'number') {
-    // OpenAI's scale ends at 2, Anthropic's at 1. There, 1 is what a model does anyway.
-    if (free) fields.temperature = Math.min(Math.max(temperature, 0), 1)
-    else if (temperature !== 1) leftOut.push('temperature')
-  }
-  if (typeof topP === 'number') {
-    const allowed = thinking
-      ? traits.sampling !== 'none' && topP >= 0.95
-      : free && (traits.sampling === 'free' || !('temperature' in fields))
-    if (allowed) fields.top_p = topP
-    else if (topP !== 1) leftOut.push('top_p')
-  }
-  if (typeof topK === 'number') {
-    if (free) fields.top_k = topK
-    else leftOut.push('top_k')
-  }
-  return { fields, leftOut }
 }
 
 /** Sequences of white space only are refused with 400. */

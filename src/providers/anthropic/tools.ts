@@ -1,9 +1,10 @@
 /** OpenAI's tools and tool_choice as Anthropic's. */
 import type { ChatBody, ChatTool } from '../../core/chat.ts'
 import { asObject } from '../../core/json.ts'
+import type { Traits } from '../kit/claude/models.ts'
+import { compilable, objectSchema } from '../kit/claude/schema.ts'
+import { readToolChoice, toolsOfHistory } from '../kit/tool-choice.ts'
 import { withCacheControl } from './content.ts'
-import type { Traits } from './models.ts'
-import { compilable, objectSchema } from './schema.ts'
 
 type Fields = Readonly<Record<string, unknown>>
 
@@ -29,7 +30,7 @@ function isServerTool(tool: ChatTool): boolean {
 
 /** @param answerTool the synthetic tool through which the answer has to come, if it has to */
 export function toolingOf(body: ChatBody, traits: Traits, answerTool: Fields | undefined): Tooling {
-  const choice = readChoice(body.tool_choice)
+  const choice = readToolChoice(body.tool_choice)
   const offered = (Array.isArray(body.tools) ? body.tools : []).filter(
     tool => choice.allowed === undefined || choice.allowed.has(tool.function?.name ?? ''),
   )
@@ -48,31 +49,6 @@ export function toolingOf(body: ChatBody, traits: Traits, answerTool: Fields | u
     default:
       return { tools, choice: 'disable_parallel_tool_use' in single ? { type: 'auto', ...single } : undefined, forced: false }
   }
-}
-
-interface Choice {
-  readonly mode: 'none' | 'auto' | 'required' | undefined
-  /** The one function that has to be called. */
-  readonly name?: string
-  /** The only functions that may be called. */
-  readonly allowed?: ReadonlySet<string>
-}
-
-function readChoice(choice: ChatBody['tool_choice']): Choice {
-  if (typeof choice === 'string') return { mode: modeOf(choice) }
-  if (choice?.type === 'function') {
-    const name = asObject(choice.function)?.name
-    return typeof name === 'string' ? { mode: 'required', name } : { mode: undefined }
-  }
-  if (choice?.type !== 'allowed_tools') return { mode: undefined }
-  const given = asObject(choice.allowed_tools)
-  const listed: readonly unknown[] = Array.isArray(given?.tools) ? given.tools : []
-  const names = listed.map(tool => asObject(asObject(tool)?.function)?.name).filter(name => typeof name === 'string')
-  return { mode: modeOf(given?.mode) ?? 'auto', allowed: new Set(names) }
-}
-
-function modeOf(mode: unknown): Choice['mode'] {
-  return mode === 'none' || mode === 'auto' || mode === 'required' ? mode : undefined
 }
 
 function translated(tool: ChatTool, traits: Traits): Fields {
@@ -103,13 +79,7 @@ function throughTool(answerTool: Fields, others: readonly Fields[], single: Fiel
 
 /** A conversation with calls in it needs their tools declared, even when none may be called any more. */
 function ofHistory(body: ChatBody): Tooling {
-  const names = new Set<string>()
-  for (const message of body.messages) {
-    for (const call of Array.isArray(message.tool_calls) ? message.tool_calls : []) {
-      const name = asObject(asObject(call)?.function)?.name
-      if (typeof name === 'string') names.add(name)
-    }
-  }
-  if (names.size === 0) return NO_TOOLS
-  return { tools: [...names].map(name => ({ name, input_schema: { type: 'object' } })), choice: { type: 'none' }, forced: false }
+  const names = toolsOfHistory(body.messages)
+  if (names.length === 0) return NO_TOOLS
+  return { tools: names.map(name => ({ name, input_schema: { type: 'object' } })), choice: { type: 'none' }, forced: false }
 }

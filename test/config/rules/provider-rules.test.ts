@@ -3,7 +3,7 @@ import { accepted, expectProblems, ROUTES } from '../marked.ts'
 
 test('a type that is not built is refused, and which ones are is told by the caller', async () => {
   const text = (mark: string) => `providers:\n  openai: {type: openai}\n  g: {type: ${mark}gemini}\n${ROUTES}`
-  await expectProblems(text('▸'), ['providers.g.type  "gemini" is not available yet'])
+  await expectProblems(text('▸'), ['providers.g.type  "gemini" is not available yet'], { available: new Set(['openai']) })
   await accepted(text(''), { available: new Set(['openai', 'gemini']) })
   await expectProblems(
     `providers:\n  openai: {type: ▸openai}\n${ROUTES}`,
@@ -17,6 +17,29 @@ test('a type that lives at no address of its own needs a base_url', async () => 
     'providers.openai.base_url  is missing: the type "openai-compatible" has no address of its own',
     'providers.v.base_url  is missing: the type "vllm" has no address of its own',
   ])
+})
+
+test('a base_url has a query only where the version of an API belongs there', async () => {
+  const types = { available: new Set(['openai', 'azure']) }
+  const good = (name: string, rest: string) => `  ${name}: {type: azure, base_url: 'https://a.example${rest}'}\n`
+  const version = 'api-version=2024-10-21'
+  const fine = ['', `?${version}`, '/openai/v1?api-version=preview', '/models?api-version=2024-05-01-preview']
+  const azures = fine.map((rest, index) => good(`a${index}`, rest)).join('')
+  await accepted(`providers:\n  openai: {type: openai}\n${azures}${ROUTES}`, types)
+  const wrong = [`?${version}&key=hunter2`, '?key=hunter2', '?', '?api-version=', `?${version}&${version}`, '?api-version=%20']
+  const bad = wrong.map((rest, index) => `  a${index}: {type: azure, base_url: ▸'https://a.example${rest}'}\n`).join('')
+  await expectProblems(
+    `providers:\n  openai: {type: openai, base_url: ▸'https://a/v1?${version}'}\n${bad}  f: {type: azure, base_url: ▸'https://a/#?x'}\n${ROUTES}`,
+    [
+      'providers.openai.base_url  a base_url must not have a query',
+      ...wrong.map(
+        (_, index) =>
+          `providers.a${index}.base_url  the query of this base_url may say one thing only, such as ?api-version=2024-10-21`,
+      ),
+      'providers.f.base_url  a base_url must not have a fragment',
+    ],
+    types,
+  )
 })
 
 test('a base_url may be a simulator of this file, which has to be there', async () => {

@@ -1,0 +1,205 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import type { AttemptRecord, Target } from '../../src/core/attempt.ts'
+import { Fault } from '../../src/core/fault.ts'
+import { stopper } from '../../src/core/stop.ts'
+import type { Gateway, Journey } from '../../src/gateway/gateway.ts'
+import { arrive } from '../../src/gateway/journey.ts'
+import { ledger } from '../../src/gateway/ledger.ts'
+import { log } from '../../src/telemetry/log.ts'
+import { metrics } from '../../src/telemetry/metrics.ts'
+import { heldClock } from '../support/clock.ts'
+import { madeCall, madeClient, madeRoute, madeTarget } from './made.ts'
+
+const A = madeTarget('p/a')
+const B = madeTarget('q/b', { abilities: { price: { input: 2, output: 10 } } })
+
+function open(more: Partial<Journey> = {}) {
+  const clock = heldClock()
+  const measured = metrics('test')
+  const lines: Record<string, any>[] = []
+  const written = ledger(clock, measured, log('debug', { write: line => lines.push(JSON.parse(line)) }))
+  const journey = arrive({ clock } as unknown as Gateway, 'the-id', stopper())
+  Object.assign(journey, { client: madeClient(), call: madeCall(), route: madeRoute('r', [A, B]), ...more })
+  const series = async (name: string) => {
+    const { text } = await measured.scrape()
+    return text.split('\n').filter(line => line.startsWith(`${name}{`))
+  }
+  return { clock, written, journey, lines, series }
+}
+
+const tried = (target: Target, outcome: AttemptRecord['outcome'], more: Partial<AttemptRecord> = {}): AttemptRecord => ({
+  target,
+  outcome,
+  ms: 12.34,
+  ...more,
+})
+
+test('a journey is closed once: the first ending counts', async () => {
+  const { written, journey, lines, series } = open({ answeredBy: B, firstTokenMs: 5 })
+  written.close(journey, { kind: 'complete' })
+  written.close(journey, { kind: 'abandoned' })
+  written.close(journey, { kind: 'refused', fault: new Fault('internal') })
+  assert.deepEqual(journey.ending, { kind: 'complete' })
+  assert.equal(lines.length, 1)
+  assert.deepEqual(await series('llm_requests_total'), [
+    'llm_requests_total{route="r",client="team",target="q/b",status="200",stream="false"} 1',
+  ])
+})
+
+test('a call that nothing is known of is counted all the same', async () => {
+  const { written, journey, series, lines } = open({ client: undefined, call: undefined, route: undefined })
+  written.close(journey, { kind: 'refused', fault: new Fault('unauthorized') })
+  assert.deepEqual(await series('llm_requests_total'), [
+    'llm_requests_total{route="none",client="none",target="none",status="401",stream="false"} 1',
+  ])
+  assert.equal(lines[0]!.status, 401)
+})
+
+test('the status is the client’s: what was sent, or 499 when it left', async () => {
+  for (const [ending, status] of [
+    [{ kind: 'complete' }, '200'],
+    [{ kind: 'broken', fault: new Fault('upstream-stalled') }, '200'],
+    [{ kind: 'abandoned' }, '499'],
+    [{ kind: 'refused', fault: new Fault('upstream-refused-call', { status: 422 }) }, '422'],
+  ] as const) {
+    const { written, journey, series, lines } = open()
+    written.close(journey, ending)
+    assert.match((await series('llm_requests_total'))[0]!, new RegExp(`status="${status}"`))
+    assert.equal(lines[0]!.ending, ending.kind)
+  }
+})
+
+test('every attempt is counted with its outcome; what was passed over is no error and took no time', async () => {
+  const { written, journey, series } = open()
+  written.attempted(journey, tried(A, 'passed-over:circuit-open'))
+  written.attempted(journey, tried(A, 'upstream-timeout'))
+  written.attempted(journey, tried(A, 'client-gone'))
+  written.attempted(journey, tried(B, 'answered'))
+  assert.deepEqual((await series('llm_attempts_total')).sort(), [
+    'llm_attempts_total{provider="p",model="a",outcome="client-gone"} 1',
+    'llm_attempts_total{provider="p",model="a",outcome="passed-over:circuit-open"} 1',
+    'llm_attempts_total{provider="p",model="a",outcome="upstream-timeout"} 1',
+    'llm_attempts_total{provider="q",model="b",outcome="answered"} 1',
+  ])
+  assert.deepEqual(await series('llm_errors_total'), ['llm_errors_total{provider="p",model="a",fault="upstream-timeout"} 1'])
+  const timed = (await series('llm_attempt_seconds_count')).map(line => /outcome="([^"]+)"/.exec(line)![1])
+  assert.deepEqual(timed.sort(), ['answered', 'client-gone', 'upstream-timeout'])
+})
+
+test('a failover is counted from the target left to the target tried, with what was the reason', async () => {
+  const { written, journey, series } = open()
+  const C = madeTarget('r/c')
+  for (const attempt of [
+    tried(A, 'upstream-error'),
+    tried(A, 'upstream-error'),
+    tried(C, 'passed-over:circuit-open'),
+    tried(B, 'answered'),
+  ]) {
+    written.attempted(journey, attempt)
+  }
+  written.close(journey, { kind: 'complete' })
+  assert.deepEqual(await series('llm_failover_total'), [
+    'llm_failover_total{route="r",from="r/c",to="q/b",reason="passed-over:circuit-open"} 1',
+  ])
+})
+
+test('tokens are counted by kind and paid by the price of the target', async () => {
+  const usage = { input: 1_000, cached: 0, output: 200, reasoning: 50 }
+  const { written, journey, series, lines } = open({ answeredBy: B, firstTokenMs: 5, usage })
+  written.close(journey, { kind: 'complete' })
+  const kinds = (await series('llm_tokens_total')).map(line => line.replace(/.*kind="(\w+)"} /, '$1 '))
+  assert.deepEqual(kinds, ['input 1000', 'output 200', 'reasoning 50'])
+  assert.deepEqual(await series('llm_cost_usd_total'), ['llm_cost_usd_total{route="r",client="team",target="q/b"} 0.0045'])
+  assert.deepEqual(await series('llm_unpriced_requests_total'), [])
+  assert.equal(lines[0]!.costUsd, 0.0045)
+})
+
+test('an answer whose price or usage is unknown is counted as unpriced, not as free', async () => {
+  for (const more of [
+    { answeredBy: A, usage: { input: 1, output: 1 } },
+    { answeredBy: B, usage: undefined },
+  ]) {
+    const { written, journey, series, lines } = open({ firstTokenMs: 5, ...more })
+    written.close(journey, { kind: 'complete' })
+    assert.equal((await series('llm_unpriced_requests_total')).length, 1)
+    assert.deepEqual(await series('llm_cost_usd_total'), [])
+    assert.equal(lines[0]!.costUsd, undefined)
+  }
+})
+
+test('the gateway’s own part is the whole without the waiting for upstreams', async () => {
+  const { clock, written, journey, series } = open({ upstreamMs: 900 })
+  await clock.pass(1_000)
+  written.close(journey, { kind: 'complete' })
+  assert.deepEqual(await series('llm_overhead_seconds_sum'), ['llm_overhead_seconds_sum{route="r"} 0.1'])
+})
+
+test('the end of a stream is counted, and a break after content as an error of its target', async () => {
+  const { written, journey, series } = open({ call: madeCall({ stream: true }), answeredBy: B, firstTokenMs: 5 })
+  written.close(journey, { kind: 'broken', fault: new Fault('upstream-truncated') })
+  assert.deepEqual(await series('llm_stream_endings_total'), ['llm_stream_endings_total{route="r",ending="broken"} 1'])
+  assert.deepEqual(await series('llm_errors_total'), ['llm_errors_total{provider="q",model="b",fault="upstream-truncated"} 1'])
+})
+
+test('a model that a caller made up is `other` in every metric, and itself in the log', async () => {
+  const madeUp = madeTarget('p/made-up', { label: 'other' })
+  const { written, journey, series, lines } = open({ answeredBy: madeUp, firstTokenMs: 5, usage: { input: 1, output: 1 } })
+  written.inFlight(madeUp, 1)
+  written.attempted(journey, tried(A, 'upstream-error'))
+  written.attempted(journey, tried(madeUp, 'answered'))
+  written.malformed(madeUp)
+  written.close(journey, { kind: 'complete' })
+  for (const name of [
+    'llm_requests_total',
+    'llm_attempts_total',
+    'llm_errors_total',
+    'llm_failover_total',
+    'llm_tokens_total',
+    'llm_in_flight',
+  ]) {
+    const found = await series(name)
+    assert.ok(found.length > 0, name)
+    assert.ok(!found.join('\n').includes('made-up'), name)
+  }
+  assert.equal(lines[0]!.target, 'p/made-up')
+})
+
+test('the log line tells all attempts; what a provider says about the call itself stays out of it', () => {
+  const { written, journey, lines } = open()
+  written.attempted(journey, tried(A, 'upstream-error', { key: 'key-1', status: 500, detail: 'the reason' }))
+  written.attempted(journey, tried(B, 'upstream-refused-call', { detail: 'the prompt says: a secret' }))
+  written.close(journey, { kind: 'refused', fault: new Fault('upstream-refused-call', { detail: 'the prompt says: a secret' }) })
+  const [line] = lines
+  assert.deepEqual(
+    [line!.msg, line!.id, line!.route, line!.client, line!.fault],
+    ['call', 'the-id', 'r', 'team', 'upstream-refused-call'],
+  )
+  assert.deepEqual(line!.attempts, [
+    { target: 'p/a', key: 'key-1', outcome: 'upstream-error', ms: 12.3, status: 500, detail: 'the reason' },
+    { target: 'q/b', outcome: 'upstream-refused-call', ms: 12.3 },
+  ])
+  assert.ok(!JSON.stringify(line).includes('secret'))
+})
+
+test('the client’s tags are copied to the log', () => {
+  const { written, journey, lines } = open({ client: madeClient({ tags: { team: 'search' } }) })
+  written.close(journey, { kind: 'complete' })
+  assert.deepEqual(lines[0]!.tags, { team: 'search' })
+})
+
+test('a fault of ours is logged as an error, what went wrong elsewhere as a warning, the rest as told', () => {
+  const levels = { info: 30, warn: 40, error: 50 }
+  for (const [ending, level] of [
+    [{ kind: 'refused', fault: new Fault('internal') }, 'error'],
+    [{ kind: 'refused', fault: new Fault('exhausted') }, 'warn'],
+    [{ kind: 'broken', fault: new Fault('upstream-stalled') }, 'warn'],
+    [{ kind: 'refused', fault: new Fault('unauthorized') }, 'info'],
+    [{ kind: 'abandoned' }, 'info'],
+    [{ kind: 'complete' }, 'info'],
+  ] as const) {
+    const { written, journey, lines } = open()
+    written.close(journey, ending)
+    assert.equal(lines[0]!.level, levels[level], `${ending.kind} ${'fault' in ending ? ending.fault.kind : ''}`)
+  }
+})
