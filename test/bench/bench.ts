@@ -1,0 +1,165 @@
+/*
+ * npm run bench: what the gateway costs. An upstream, a bare relay, the gateway as it is shipped and a load generator, each a process of
+ * its own on loopback. Absolute times depend on the machine and on who else works on it; what holds is the CPU time of the gateway for
+ * one call (or one event of a stream) as a multiple of the relay's, measured in turns: relay, gateway, relay, gateway …
+ *
+ *   --runs N       pairs of runs per row (5)
+ *   --only TEXT    only rows whose name holds this
+ *   --quick        under 45 seconds: whole calls and streams, fewer runs, and a limit that allows for a busy machine
+ *   --profile DIR  the gateway's CPU profile is written there (which makes it slower: compare no numbers)
+ */
+import type { ChildProcess } from 'node:child_process'
+import { readFileSync, truncateSync } from 'node:fs'
+import { availableParallelism, cpus, loadavg } from 'node:os'
+import { resolve } from 'node:path'
+import { setTimeout as pause } from 'node:timers/promises'
+import { parseArgs } from 'node:util'
+import { keyHash } from '../../src/gateway/clients.ts'
+import { children, FAILED } from './children.ts'
+import { CPU_ARGS, cpuMicros } from './cpu.ts'
+import type { Loaded, LoadMessage } from './load.ts'
+import { CHAT_PATH, CLIENT_KEY, type Load, OTHER_DIALECT, ROWS, type Row, SAME_DIALECT } from './rows.ts'
+import { median, type Pair, perUnit, type Run, ratios, table } from './table.ts'
+
+/** The first row's ratio may be so large. */
+const MOST = 2.2
+/** … and on a machine that others use, measured in a hurry. */
+const QUICK_ALLOWANCE = 1.3
+const QUICK_RUNS = { call: 3, event: 1 } as const
+
+const { values: options } = parseArgs({
+  options: { runs: { type: 'string' }, only: { type: 'string' }, quick: { type: 'boolean' }, profile: { type: 'string' } },
+})
+const runsAsked = options.runs === undefined ? undefined : Number(options.runs)
+if (runsAsked !== undefined && !(Number.isInteger(runsAsked) && runsAsked >= 1))
+  usage(`--runs ${options.runs}: expected a whole number from 1`)
+const rows = (options.quick ? ROWS.slice(0, 2) : ROWS).filter(({ name }) => name.includes(options.only ?? ''))
+if (rows.length === 0)
+  usage(`--only ${options.only}: there is no such row; there are ${ROWS.map(({ name }) => `"${name}"`).join(', ')}`)
+
+function usage(text: string): never {
+  process.stderr.write(`${text}\n`)
+  process.exit(64)
+}
+
+const own = children()
+const portOf = (child: ChildProcess) => own.heard(child, (message: { port?: number }) => message.port)
+
+const upstream = `http://127.0.0.1:${await portOf(own.start('upstream', './upstream.ts', []))}`
+const relay = own.start('relay', './relay.ts', [upstream], { execArgs: CPU_ARGS })
+const relayPort = await portOf(relay)
+const logFile = own.file('gateway.log', '')
+const profiling = options.profile === undefined ? [] : ['--cpu-prof', '--cpu-prof-dir', resolve(options.profile)]
+const configFile = own.file('understudy.yaml', gatewayConfig())
+const gateway = own.start('gateway', '../../src/main.ts', ['serve', '--config', configFile], {
+  execArgs: [...CPU_ARGS, ...profiling],
+  output: logFile,
+})
+const gatewayPort = await gatewayListens()
+const generator = own.start('load generator', './load.ts', [])
+await own.heard(generator, (message: LoadMessage) => ('ready' in message ? true : undefined))
+
+/** As an operator would write it, for two providers and somebody to stand in; JSON is YAML. */
+function gatewayConfig(): string {
+  const models = { 'small-1': { context: 128_000, price: { input: 0.15, cached_input: 0.075, output: 0.6 } } }
+  return JSON.stringify({
+    server: { listen: '127.0.0.1:0' },
+    admin: { listen: '127.0.0.1:0' },
+    providers: {
+      primary: { type: 'openai', base_url: `${upstream}/v1`, keys: ['key-of-primary'], models },
+      foreign: { type: 'anthropic', base_url: upstream, keys: ['key-of-foreign'], models },
+      reserve: { type: 'openai-compatible', base_url: `${upstream}/v1`, keys: ['key-of-reserve'], models },
+    },
+    routes: {
+      [SAME_DIALECT]: { targets: ['primary/small-1'], fallbacks: ['reserve/small-1'] },
+      [OTHER_DIALECT]: { targets: ['foreign/small-1'], fallbacks: ['reserve/small-1'] },
+    },
+    clients: [{ name: 'bench', key_sha256: keyHash(CLIENT_KEY) }],
+    telemetry: { log: { level: 'info' } },
+  })
+}
+
+/** It takes a free port and says which one in its log, like everything else that it says. */
+async function gatewayListens(): Promise<number> {
+  for (let tries = 0; tries < 400; tries++) {
+    const ready = readFileSync(logFile, 'utf8')
+      .split('\n')
+      .find(line => line.includes('"msg":"ready"'))
+    if (ready !== undefined) return Number(new URL((JSON.parse(ready) as { listen: string }).listen).port)
+    await pause(50)
+  }
+  throw new Error('the gateway did not say that it is ready')
+}
+
+async function measure(side: 'relay' | 'gateway', row: Row, leadInMs: number, windowMs: number): Promise<Run> {
+  // One line per call, thousands a second: the disk need not keep them.
+  truncateSync(logFile)
+  const child = side === 'relay' ? relay : gateway
+  const { body, connections, stream, perSecond } = row
+  const at = side === 'relay' ? { port: relayPort, path: row.relayPath } : { port: gatewayPort, path: CHAT_PATH }
+  const load: Load = { ...at, body, connections, stream, perSecond, leadInMs, windowMs }
+  const began = own.heard(generator, (message: LoadMessage) => ('began' in message ? true : undefined))
+  const ended = own.heard(generator, (message: LoadMessage): Loaded | undefined =>
+    'loaded' in message ? message.loaded : undefined,
+  )
+  generator.send(load)
+  await began
+  const before = await cpuMicros(child)
+  const loaded = await ended
+  const spent = (await cpuMicros(child)) - before
+  return { ...loaded, cpuMicros: spent / perUnit(row.per, loaded) }
+}
+
+async function pairsOf(row: Row): Promise<readonly Pair[]> {
+  const { warmUpMs, leadInMs, windowMs } = row
+  const runs = runsAsked ?? (options.quick ? QUICK_RUNS[row.per] : 5)
+  // As fast as they can: what is compiled is compiled before the measuring begins.
+  for (const side of ['relay', 'gateway'] as const) await measure(side, { ...row, perSecond: undefined }, leadInMs, warmUpMs)
+  const pairs: Pair[] = []
+  for (let run = 1; run <= runs; run++) {
+    progress(`${row.name}: ${run} of ${runs}`)
+    const ofRelay = await measure('relay', row, leadInMs, windowMs)
+    pairs.push({ relay: ofRelay, gateway: await measure('gateway', row, leadInMs, windowMs) })
+  }
+  progress('')
+  return pairs
+}
+
+/** One line that is written over, for those who watch. */
+function progress(text: string): void {
+  if (process.stderr.isTTY) process.stderr.write(`\r\x1b[K${text}`)
+}
+
+async function main(): Promise<number> {
+  const results = new Map<Row, readonly Pair[]>()
+  for (const row of rows) results.set(row, await pairsOf(row))
+  if (options.profile !== undefined) await own.stop(gateway)
+
+  const load = loadavg()[0]!.toFixed(1)
+  process.stdout.write(
+    `Node ${process.version}, ${availableParallelism()} × ${cpus()[0]?.model ?? 'unknown CPU'}, load ${load}\n\n`,
+  )
+  process.stdout.write(table(results))
+  process.stdout.write(
+    '\nµs: CPU time of the process, user and system, all threads. ms: from call to answer, for streams to the first event. Medians.\n',
+  )
+
+  const [limited] = ROWS
+  const pairs = results.get(limited!)
+  if (pairs === undefined || options.profile !== undefined) return 0
+  const most = options.quick ? MOST * QUICK_ALLOWANCE : MOST
+  const ratio = median(ratios(pairs))
+  const isOver = ratio > most
+  process.stdout.write(
+    `${limited!.name}: ${ratio.toFixed(2)} × the relay; at most ${most.toFixed(2)}: ${isOver ? 'over' : 'ok'}\n`,
+  )
+  return isOver ? 1 : 0
+}
+
+main().then(
+  code => process.exit(code),
+  (error: Error) => {
+    process.stderr.write(`${error.stack ?? error.message}\n`)
+    process.exit(FAILED)
+  },
+)

@@ -1,0 +1,96 @@
+/** What is measured: each row is one kind of call, sent in the same way to the relay and to the gateway. */
+
+/** How the load generator calls: all connections at once, each with its next call as soon as the last one is answered. */
+export interface Load {
+  readonly port: number
+  readonly path: string
+  /** JSON, as it is sent. */
+  readonly body: string
+  readonly connections: number
+  readonly stream: boolean
+  /** All connections together; undefined: as many as can be answered. */
+  readonly perSecond?: number | undefined
+  /** The load before the measured time: the first of a row for the compilers, the others to reach the same state again. */
+  readonly leadInMs: number
+  readonly windowMs: number
+}
+
+export interface Row {
+  readonly name: string
+  /** What the CPU time and the rate are counted by. */
+  readonly per: 'call' | 'event'
+  /** The bare relay sends a call on to the path that it came to. */
+  readonly relayPath: string
+  readonly body: string
+  readonly connections: number
+  readonly stream: boolean
+  readonly perSecond?: number | undefined
+  readonly warmUpMs: number
+  readonly leadInMs: number
+  readonly windowMs: number
+}
+
+/** The key that the load generator shows; the gateway is given its hash. */
+export const CLIENT_KEY = 'us-bench-client-key-0123456789abcdefghijklmnop'
+
+/** The upstream's two APIs. */
+export const CHAT_PATH = '/v1/chat/completions'
+export const MESSAGES_PATH = '/v1/messages'
+
+/** Routes of the gateway under test: the upstream speaks the client's own dialect, or another one. */
+export const SAME_DIALECT = 'relayed'
+export const OTHER_DIALECT = 'translated'
+
+/** A stream of the upstream: so many events before its terminator, one every so often. Slow enough that each is a read of its own. */
+export const STREAM_EVENTS = 200
+export const EVENT_EVERY_MS = 10
+const STREAM_MS = STREAM_EVENTS * EVENT_EVERY_MS
+
+const SENTENCE =
+  'The understudy knows every line, and "goes on" when the lead cannot.\nNobody in the stalls need notice — or so it is said. '
+
+function text(bytes: number): string {
+  return SENTENCE.repeat(Math.ceil(bytes / SENTENCE.length)).slice(0, bytes)
+}
+
+/** A conversation of about `bytes` bytes, in messages of one or two thousand. */
+function conversation(model: string, bytes: number, stream = false): string {
+  const turns = Math.max(1, Math.round(bytes / 2_000))
+  const messages = Array.from({ length: turns }, (_, at) => ({
+    role: at % 2 === 0 ? 'user' : 'assistant',
+    content: text(bytes / turns - 60),
+  }))
+  if (turns % 2 === 0) messages.push({ role: 'user', content: 'And then?' })
+  const system = { role: 'system', content: 'You are brief.' }
+  return JSON.stringify({ model, stream, messages: [system, ...messages], temperature: 0.7, max_tokens: 256 })
+}
+
+const CALLS = {
+  per: 'call',
+  connections: 32,
+  stream: false,
+  relayPath: CHAT_PATH,
+  warmUpMs: 8_000,
+  leadInMs: 250,
+  windowMs: 2_500,
+} as const
+
+/** The first row is the one that has a limit. */
+export const ROWS: readonly Row[] = [
+  { ...CALLS, name: 'whole call, 1 KB', perSecond: 3_000, body: conversation(SAME_DIALECT, 1_000) },
+  {
+    ...CALLS,
+    name: `stream, ${STREAM_EVENTS} events, 100 at once`,
+    per: 'event',
+    body: conversation(SAME_DIALECT, 1_000, true),
+    connections: 100,
+    stream: true,
+    warmUpMs: STREAM_MS,
+    leadInMs: STREAM_MS / 2,
+    // Whole streams, so that as many begin as end.
+    windowMs: 2 * STREAM_MS,
+  },
+  { ...CALLS, name: 'whole call, 100 KB', body: conversation(SAME_DIALECT, 100_000) },
+  { ...CALLS, name: 'whole call, translated', relayPath: MESSAGES_PATH, body: conversation(OTHER_DIALECT, 1_000) },
+  { ...CALLS, name: 'whole call, one connection', body: conversation(SAME_DIALECT, 1_000), connections: 1, warmUpMs: 500 },
+]
