@@ -15,7 +15,7 @@ const TAKEN = ['drain', 'finish', 'close'] as const
 export async function send(raw: ServerResponse, reply: Reply, clock: Clock, gone: () => void): Promise<void> {
   if (reply.stream === undefined) {
     const body = reply.body ?? Buffer.alloc(0)
-    raw.writeHead(reply.status, { ...reply.headers, 'content-length': body.length })
+    raw.writeHead(reply.status, Object.assign(reply.headers, { 'content-length': String(body.length) }))
     if (body.length <= SMALL_BYTES) {
       // As text of one byte per character Node puts it behind the head, and both go out in one piece.
       raw.end(Buffer.from(body.buffer, body.byteOffset, body.length).toString('latin1'), 'latin1')
@@ -44,10 +44,9 @@ export async function send(raw: ServerResponse, reply: Reply, clock: Clock, gone
   return finished(raw, clock, gone)
 }
 
-/** What was written last may wait for the client, too; most of the time the kernel has taken it by the next tick. */
+/** What was written last may wait for the client, too; most of the time the kernel has taken it already. */
 async function finished(raw: ServerResponse, clock: Clock, gone: () => void): Promise<void> {
-  await new Promise<void>(resolve => process.nextTick(resolve))
-  if (!raw.writableFinished && !raw.destroyed) await drained(raw, clock, gone)
+  if (raw.writableLength > 0 && !raw.destroyed) await drained(raw, clock, gone)
 }
 
 /** Resolves when the client has taken what was written, or the connection has ended; ends it when the client takes too long. */
