@@ -33,6 +33,8 @@ export const PROVIDER_TYPES = [
   'openrouter',
   'perplexity',
   'cerebras',
+  'moonshot',
+  'zai',
   'ollama',
   'vllm',
   'openai-compatible',

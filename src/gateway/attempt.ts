@@ -60,13 +60,20 @@ export async function attempt(gateway: Gateway, journey: Journey, step: Step, la
       key: key.name,
       outcome: fault.kind,
       ms,
-      // Some providers repeat the key that they refuse.
-      ...(detail !== undefined && { detail: key.value === '' ? detail : detail.replaceAll(key.value, '[key]') }),
+      ...(detail !== undefined && { detail: withoutKey(detail, key) }),
       ...(status !== undefined && { status }),
       ...(attempting.usage() !== undefined && { usage: attempting.usage()! }),
     })
     return { kind: 'failed', fault }
   }
+}
+
+/** Shorter ones are words that stand for credentials kept elsewhere, and no secrets. */
+const SHORTEST_SECRET = 8
+
+/** Some providers repeat the key that they refuse. */
+function withoutKey(detail: string, { value }: HeldKey): string {
+  return value.length < SHORTEST_SECRET ? detail : detail.replaceAll(value, '[key]')
 }
 
 interface Sent {

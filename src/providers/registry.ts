@@ -10,6 +10,7 @@ import { fireworks } from './fireworks/fireworks.ts'
 import { gemini } from './gemini/gemini.ts'
 import { groq } from './groq/groq.ts'
 import { mistral } from './mistral/mistral.ts'
+import { moonshot } from './moonshot/moonshot.ts'
 import { ollama } from './ollama/ollama.ts'
 import { openai } from './openai/openai.ts'
 import { openaiCompatible } from './openai-compatible/openai-compatible.ts'
@@ -20,6 +21,7 @@ import { together } from './together/together.ts'
 import { vertex } from './vertex/vertex.ts'
 import { vllm } from './vllm/vllm.ts'
 import { xai } from './xai/xai.ts'
+import { zai } from './zai/zai.ts'
 
 export const providers: ReadonlyMap<string, Provider> = new Map<string, Provider>([
   ['openai', openai],
@@ -34,6 +36,7 @@ export const providers: ReadonlyMap<string, Provider> = new Map<string, Provider
   ['gemini', gemini],
   ['groq', groq],
   ['mistral', mistral],
+  ['moonshot', moonshot],
   ['ollama', ollama],
   ['openrouter', openrouter],
   ['perplexity', perplexity],
@@ -42,6 +45,7 @@ export const providers: ReadonlyMap<string, Provider> = new Map<string, Provider
   ['vertex', vertex],
   ['vllm', vllm],
   ['xai', xai],
+  ['zai', zai],
 ])
 
 /** The values that `type` may have. */

@@ -115,7 +115,7 @@ routes:
   const loaded = await parseConfig(text, 'understudy.yaml', { env: ENV })
   assert.ok(!loaded.ok)
   const types =
-    'openai, anthropic, gemini, vertex, azure, bedrock, mistral, deepseek, groq, xai, qwen, cohere, together, fireworks, openrouter, perplexity, cerebras, ollama, vllm, openai-compatible'
+    'openai, anthropic, gemini, vertex, azure, bedrock, mistral, deepseek, groq, xai, qwen, cohere, together, fireworks, openrouter, perplexity, cerebras, moonshot, zai, ollama, vllm, openai-compatible'
   assert.deepEqual(loaded.problems.map(formatProblem), [
     'understudy.yaml:2:3  server.lisen  unknown key (did you mean "listen"?)',
     `understudy.yaml:5:11  providers.openai.type  expected one of ${types}, found "opnai" (did you mean "openai"?)`,
@@ -162,7 +162,7 @@ clients:
   - ▸▸{routes: [gpt-4]}
 `,
     [
-      'providers.openai.type  is missing; expected one of openai, anthropic, gemini, vertex, azure, bedrock, mistral, deepseek, groq, xai, qwen, cohere, together, fireworks, openrouter, perplexity, cerebras, ollama, vllm, openai-compatible',
+      'providers.openai.type  is missing; expected one of openai, anthropic, gemini, vertex, azure, bedrock, mistral, deepseek, groq, xai, qwen, cohere, together, fireworks, openrouter, perplexity, cerebras, moonshot, zai, ollama, vllm, openai-compatible',
       'providers.openai.keys[0].value  is missing; expected text',
       'routes.gpt-4.targets[0].target  is missing; expected text',
       'clients[0].name  is missing; expected text',

@@ -13,6 +13,7 @@ import { tryParse } from '../../src/core/json.ts'
 import type { Frame, UpstreamFailure } from '../../src/core/provider.ts'
 import { anthropic } from '../../src/providers/anthropic/anthropic.ts'
 import { sseFramer } from '../../src/upstream/framing.ts'
+import { FAULT_OF_CLASS } from './explained.ts'
 
 interface Recording {
   readonly api: string
@@ -318,18 +319,6 @@ describe("Anthropic's keys", () => {
   })
 })
 
-/** What the classes of recorded errors are in our words. */
-const CLASSES: Readonly<Record<string, FaultName>> = {
-  'unsupported-param': 'upstream-refused-call',
-  'invalid-request': 'upstream-refused-call',
-  'model-not-found': 'upstream-unknown-model',
-  'rate-limit': 'upstream-rate-limited',
-  overloaded: 'upstream-overloaded',
-  quota: 'upstream-quota-exhausted',
-  auth: 'upstream-refused-key',
-  'context-length': 'context-too-long',
-}
-
 const REASONS: Readonly<Record<string, string>> = {
   end_turn: 'stop',
   stop_sequence: 'stop',
@@ -440,7 +429,7 @@ describe('recorded traffic of Anthropic', {
     if (error !== undefined) {
       it(`${name} fails as ${error.class}`, () => {
         const fault = anthropic.classify(failureOf(recording))
-        assert.equal(fault.kind, CLASSES[error.class])
+        assert.equal(fault.kind, FAULT_OF_CLASS[error.class])
         assert.equal(fault.details.upstreamStatus, response.status)
       })
       continue

@@ -7,69 +7,10 @@ import { existsSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, test } from 'node:test'
 import type { Usage } from '../../src/core/chat.ts'
-import type { FaultName } from '../../src/core/fault.ts'
-import { providers } from '../../src/providers/registry.ts'
+import { faultExpected, readerOf } from './explained.ts'
 import { type Recording, recordingsIn, see, type ToolSeen } from './reading.ts'
 
 const FOLDER = process.env.RECORDINGS
-
-/** Folders whose provider has another name here; every other is its own, or merely compatible. Anthropic's and Ollama's are second APIs. */
-const NAMES: Readonly<Record<string, string>> = {
-  alibaba: 'qwen',
-  anthropic: 'openai-compatible',
-  ollama: 'openai-compatible',
-}
-
-/** What the tag of a recorded error implies here. */
-const FAULT_OF_CLASS: Readonly<Record<string, FaultName>> = {
-  auth: 'upstream-refused-key',
-  permission: 'upstream-refused-key',
-  'rate-limit': 'upstream-rate-limited',
-  overloaded: 'upstream-overloaded',
-  'server-error': 'upstream-error',
-  timeout: 'upstream-error',
-  'model-not-found': 'upstream-unknown-model',
-  'not-found': 'upstream-unknown-model',
-  'context-length': 'context-too-long',
-  'invalid-request': 'upstream-refused-call',
-  'unsupported-param': 'upstream-refused-call',
-  'too-large': 'upstream-refused-call',
-}
-
-/** Where the tag, which was found by a rule, is not what the answer means. */
-const OTHERWISE: readonly { readonly file: RegExp; readonly fault: FaultName; readonly because: string }[] = [
-  {
-    file: /^groq\/.*tool_use_failed|^groq\/.*test_tool_choice-groq-list-single-tool/,
-    fault: 'upstream-error',
-    because: 'what the model wrote did not fit the tool: not the call’s mistake',
-  },
-  {
-    file: /^(?:groq|perplexity|xai)\/.*context_(?:window|length)_?(?:exceeded|excee)/,
-    fault: 'context-too-long',
-    because: 'tagged by its type; the message says that it does not fit',
-  },
-  {
-    file: /^openai\/.*handles_context_length_exceeded_errors/,
-    fault: 'context-too-long',
-    because: 'one call larger than a whole minute’s tokens: a 429 that no waiting helps',
-  },
-  {
-    file: /^databricks\/.*error_handling/,
-    fault: 'upstream-refused-key',
-    because: 'a 401 whose message has the word "unsupported"',
-  },
-  {
-    file: /^llamacpp\/.*image_without_mmproj/,
-    fault: 'upstream-error',
-    because: 'a 500 of type server_error; only its message has the word "not supported"',
-  },
-]
-
-/** Answers without an error that are none all the same. */
-const NO_ANSWER: readonly { readonly file: RegExp; readonly because: string }[] = [
-  { file: /^other-demo-endpoints/, because: 'a text that is no JSON' },
-  { file: /^llamacpp\/.*empty_answer_with_stop/, because: 'it says nothing: an empty answer is garbled' },
-]
 
 /** Where the counts do not add up. */
 const ODD_COUNTS: readonly { readonly file: RegExp; readonly because: string }[] = [
@@ -91,7 +32,7 @@ if (FOLDER === undefined) {
 }
 
 function verify(folder: string, recording: Recording): void {
-  const provider = providers.get(NAMES[folder] ?? folder) ?? providers.get('openai-compatible')!
+  const provider = readerOf(folder, recording)!
   const name = `${folder}/${recording.file}`
   test(name, () => {
     const seen = see(provider, recording, bytes => cutEvery(bytes, 997))
@@ -114,22 +55,12 @@ function verify(folder: string, recording: Recording): void {
   })
 }
 
-function faultExpected(name: string, recording: Recording): FaultName | undefined {
-  const other = OTHERWISE.find(({ file }) => file.test(name))
-  if (recording.error === undefined && recording.response.status === 200)
-    return NO_ANSWER.some(({ file }) => file.test(name)) ? 'upstream-garbled' : undefined
-  if (other !== undefined) return other.fault
-  const expected = FAULT_OF_CLASS[recording.error?.class ?? '']
-  assert.ok(expected, `no fault is stated for the class ${recording.error?.class}`)
-  return expected
-}
-
 interface Plain {
   readonly answer: { text: string; reasoning: string; tools: ToolSeen[]; finish: string }
   usage: Raw | undefined
 }
 
-// biome-ignore lint/suspicious/noExplicitAny: recorded JSON of many shapes, read without the code under test
+/** Recorded JSON of many shapes, read without the code under test. */
 type Raw = any
 
 function plain(): Plain {

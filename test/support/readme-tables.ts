@@ -5,6 +5,7 @@ import { jsonSchema } from '../../src/config/json-schema.ts'
 import { FAULTS, type FaultName, rowOf } from '../../src/core/fault.ts'
 import { providers } from '../../src/providers/registry.ts'
 import { METRICS } from '../../src/telemetry/metrics.ts'
+import { FEATURE_NAMES, featureRows } from './provider-features.ts'
 
 function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
   const line = (cells: readonly string[]) => `| ${cells.map(cell => cell.replaceAll('|', '\\|')).join(' | ')} |`
@@ -56,6 +57,10 @@ function providerTypes(): string {
   )
 }
 
+function features(): string {
+  return table(['type', 'as asked of', ...FEATURE_NAMES], featureRows())
+}
+
 interface Schema {
   readonly properties?: Readonly<Record<string, Schema>>
   readonly additionalProperties?: Schema | boolean
@@ -90,16 +95,17 @@ function configuration(): string {
 }
 
 /** By the name in the README's markers. */
-export const TABLES = { commands, faults, metrics, providers: providerTypes, configuration } as const
+export const TABLES = { commands, faults, metrics, providers: providerTypes, features, configuration } as const
 
-const marked = (name: string) => new RegExp(`(<!-- table: ${name} -->\\n)[\\s\\S]*?(\\n<!-- end -->)`)
+/** What lies between the marks of a table, and never past another mark: a table that is still empty must not eat what follows it. */
+const marked = (name: string) => new RegExp(`(<!-- table: ${name} -->)(?:(?!<!--)[\\s\\S])*(<!-- end -->)`)
 
 /** The README with its tables made anew. Throws when a table has no place in it. */
 export function withTables(readme: string): string {
   let text = readme
   for (const [name, make] of Object.entries(TABLES)) {
     if (!marked(name).test(text)) throw new Error(`the README has no place for the table "${name}"`)
-    text = text.replace(marked(name), (_, before, after) => `${before}${make()}${after}`)
+    text = text.replace(marked(name), (_, before, after) => `${before}\n${make()}\n${after}`)
   }
   return text
 }

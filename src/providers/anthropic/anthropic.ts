@@ -1,6 +1,7 @@
 /** Anthropic's Messages API, translated from and to OpenAI's chat shape. */
 import { z } from 'zod'
 import type { Provider } from '../../core/provider.ts'
+import { abilities } from './abilities.ts'
 import { decode } from './decode.ts'
 import { decoder } from './decoder.ts'
 import { encode } from './encode.ts'
@@ -16,6 +17,7 @@ export const anthropic: Provider = {
   baseUrl: 'https://api.anthropic.com',
   options: z.strictObject({}),
   dialect: undefined,
+  abilities,
   framing: 'sse',
   authorize(key) {
     const shown = ACCOUNT_TOKEN.test(key) ? { authorization: `Bearer ${key}` } : { 'x-api-key': key }

@@ -9,6 +9,7 @@ import { systemClock } from '../../core/clock.ts'
 import type { Provider, UpstreamFailure } from '../../core/provider.ts'
 import { classifyBy, type Rule } from '../kit/failure.ts'
 import { renameToolIds, shortToolId } from '../kit/tool-ids.ts'
+import { abilities } from '../openai/known-models.ts'
 import { refusedFields, renamedFields, roles } from '../openai/models.ts'
 import { openAIFamily, type Relative } from '../openai/openai.ts'
 import { entraTokens, isEntra, type Tokens } from './entra.ts'
@@ -35,6 +36,8 @@ const FIRST_WITH_STREAM_OPTIONS = '2024-09-01'
 
 const RELATIVE: Relative = {
   name: 'azure',
+  // Deployments of gpt-4 may be of its turbo versions, which are not called otherwise here.
+  abilities: model => (/^gpt-4$/i.test(model) ? { context: 128_000 } : abilities(model)),
   drops: (call, target) => refusedFields(call, target.model),
   renames: (_, target) => renamedFields(target.model),
   messages: (_, target) => [...roles(target.model), messages => renameToolIds(messages, id => shortToolId(id, LONGEST_TOOL_ID))],

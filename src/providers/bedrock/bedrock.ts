@@ -1,6 +1,7 @@
 /** Amazon Bedrock's Converse API, translated from and to OpenAI's chat shape. */
 import { z } from 'zod'
 import type { Provider } from '../../core/provider.ts'
+import { abilities } from './abilities.ts'
 import { decode } from './decode.ts'
 import { decoder } from './decoder.ts'
 import { encode } from './encode.ts'
@@ -13,6 +14,8 @@ export const bedrock: Provider = {
   baseUrl: 'https://bedrock-runtime.us-east-1.amazonaws.com',
   options: z.strictObject({}),
   dialect: undefined,
+  pricedAs: 'aws',
+  abilities,
   framing: 'aws-events',
   authorize,
   refuses,

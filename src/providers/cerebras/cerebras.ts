@@ -1,9 +1,11 @@
+import { knownFrom, without } from '../kit/known-models.ts'
 import { thoughtsAs } from '../openai/messages.ts'
 import { openAIFamily } from '../openai/openai.ts'
 
 export const cerebras = openAIFamily({
   name: 'cerebras',
   baseUrl: 'https://api.cerebras.ai/v1',
+  abilities: knownFrom([[/^(?:gpt-oss|llama|qwen-3-|zai-glm-4)/, without('vision')]]),
   cannot: ['audio output'],
   drops: ['logit_bias', 'presence_penalty', 'frequency_penalty'],
   renames: { max_tokens: 'max_completion_tokens' },

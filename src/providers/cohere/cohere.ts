@@ -1,6 +1,7 @@
 /** Cohere's chat API, version 2, translated from and to OpenAI's chat shape. */
 import { z } from 'zod'
 import type { Provider } from '../../core/provider.ts'
+import { abilities } from './abilities.ts'
 import { decode } from './decode.ts'
 import { decoder } from './decoder.ts'
 import { encode } from './encode.ts'
@@ -12,6 +13,7 @@ export const cohere: Provider = {
   baseUrl: 'https://api.cohere.com',
   options: z.strictObject({}),
   dialect: undefined,
+  abilities,
   framing: 'sse',
   authorize: (key): Readonly<Record<string, string>> => (key === '' ? {} : { authorization: `Bearer ${key}` }),
   refuses,

@@ -2,7 +2,9 @@
  * DeepSeek. It thinks unless told not to, and then wants its thoughts back, if only as an empty text, with every tool call that it made.
  * Its error codes say nothing (nearly all are invalid_request_error): status and message decide.
  */
+
 import { asObject } from '../../core/json.ts'
+import { knownFrom, without } from '../kit/known-models.ts'
 import { roleAs, thoughtsAs } from '../openai/messages.ts'
 import { openAIFamily } from '../openai/openai.ts'
 
@@ -11,6 +13,11 @@ const EFFORTS: Readonly<Record<string, string>> = { minimal: 'low', medium: 'hig
 export const deepseek = openAIFamily({
   name: 'deepseek',
   baseUrl: 'https://api.deepseek.com',
+  abilities: knownFrom([
+    // The list of prices remembers half of it.
+    [/^deepseek-(?:chat|reasoner)$/, { context: 128_000, ...without('vision', 'json_schema') }],
+    [/^deepseek-/, without('vision', 'json_schema')],
+  ]),
   cannot: ['more than one choice', 'a JSON schema', 'audio output'],
   drops: ['n', 'seed', 'logit_bias', 'parallel_tool_calls', 'service_tier', 'metadata', 'store', 'prompt_cache_key'],
   renames: { max_completion_tokens: 'max_tokens', user: 'user_id' },

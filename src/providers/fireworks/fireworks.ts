@@ -1,3 +1,4 @@
+import { knownFrom, OPEN_TEXT_ONLY } from '../kit/known-models.ts'
 import { openAIFamily } from '../openai/openai.ts'
 
 const EFFORTS: Readonly<Record<string, string>> = { minimal: 'low', xhigh: 'high' }
@@ -5,6 +6,7 @@ const EFFORTS: Readonly<Record<string, string>> = { minimal: 'low', xhigh: 'high
 export const fireworks = openAIFamily({
   name: 'fireworks',
   baseUrl: 'https://api.fireworks.ai/inference/v1',
+  abilities: knownFrom(OPEN_TEXT_ONLY),
   cannot: ['audio output'],
   adjust: ({ body }) => {
     const effort = EFFORTS[body.reasoning_effort ?? '']

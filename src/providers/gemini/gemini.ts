@@ -3,6 +3,7 @@ import { z } from 'zod'
 import type { Target } from '../../core/attempt.ts'
 import type { ChatCall } from '../../core/chat.ts'
 import type { Provider, UpstreamFailure, UpstreamRequest } from '../../core/provider.ts'
+import { abilities } from './abilities.ts'
 import { isAstray, pathOf } from './address.ts'
 import { decodeWhole, streamDecoder } from './decode.ts'
 import { composed } from './encode.ts'
@@ -18,6 +19,8 @@ export const gemini: Provider = {
   baseUrl: 'https://generativelanguage.googleapis.com/v1beta',
   options: z.strictObject({}),
   dialect: undefined,
+  pricedAs: 'google',
+  abilities,
   framing: 'sse',
   authorize: (key): Readonly<Record<string, string>> => (key === '' ? {} : { 'x-goog-api-key': key }),
   refuses: (call, target) => whyNotSent(call, target, STUDIO),

@@ -1,9 +1,11 @@
 import { each } from '../openai/messages.ts'
 import { openAIFamily } from '../openai/openai.ts'
+import { abilities } from './abilities.ts'
 
 export const groq = openAIFamily({
   name: 'groq',
   baseUrl: 'https://api.groq.com/openai/v1',
+  abilities,
   cannot: ['more than one choice', 'log probabilities', 'audio output'],
   drops: ['logprobs', 'top_logprobs', 'logit_bias'],
   renames: { max_tokens: 'max_completion_tokens' },

@@ -6,6 +6,7 @@ import type { ChatCall } from '../../core/chat.ts'
 import { exactToolId, renameToolIds } from '../kit/tool-ids.ts'
 import { onlyFields, roleAs } from '../openai/messages.ts'
 import { type Edits, openAIFamily } from '../openai/openai.ts'
+import { abilities } from './abilities.ts'
 
 const FIELDS = new Set([
   ...[
@@ -46,6 +47,7 @@ const HIGHEST_TEMPERATURE = 1.5
 export const mistral = openAIFamily({
   name: 'mistral',
   baseUrl: 'https://api.mistral.ai/v1',
+  abilities,
   writesOtherwise: true,
   usageUnasked: true,
   knows: FIELDS,

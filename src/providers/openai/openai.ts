@@ -4,7 +4,7 @@
  * top-level values replaced that must differ. A conversation is written again only where one of its messages has to change.
  */
 import { z } from 'zod'
-import type { Target } from '../../core/attempt.ts'
+import type { Abilities, Target } from '../../core/attempt.ts'
 import type { ChatCall } from '../../core/chat.ts'
 import { spliceObject } from '../../core/json.ts'
 import type { Provider, UpstreamRequest } from '../../core/provider.ts'
@@ -13,6 +13,7 @@ import { renameToolIds, shortToolId } from '../kit/tool-ids.ts'
 import { type Asked, inability } from './abilities.ts'
 import { type AnswerTraits, answerDecoder, decodeAnswer } from './answer.ts'
 import { isDefault } from './defaults.ts'
+import { abilities } from './known-models.ts'
 import type { Rewrite } from './messages.ts'
 import { refusedFields, renamedFields, roles } from './models.ts'
 
@@ -24,6 +25,10 @@ export interface Relative {
   readonly name: string
   /** Left out: base_url must be configured. */
   readonly baseUrl?: string
+  /** Its id in the list of known prices, where that is not its name. */
+  readonly pricedAs?: string
+  /** What is known of its models. */
+  readonly abilities?: (model: string) => Abilities
   readonly path?: string
   /** Usage comes unasked, and to ask for it is an error. */
   readonly usageUnasked?: true
@@ -69,6 +74,8 @@ export function openAIFamily(relative: Relative): Provider {
   return {
     name: relative.name,
     baseUrl: relative.baseUrl,
+    ...(relative.pricedAs === undefined ? {} : { pricedAs: relative.pricedAs }),
+    ...(relative.abilities === undefined ? {} : { abilities: relative.abilities }),
     options: z.strictObject({}),
     dialect: relative.writesOtherwise === true ? undefined : 'chat',
     framing: 'sse',
@@ -80,6 +87,9 @@ export function openAIFamily(relative: Relative): Provider {
     classify: failure => classifyBy(rules, failure),
   }
 }
+
+/** A limit beyond what the model can write is refused with 400, though another model of the route may well have it. */
+const LIMITS = ['max_tokens', 'max_completion_tokens']
 
 function editsOf(
   relative: Relative,
@@ -114,6 +124,11 @@ function editsOf(
     if (adjusted[field] !== undefined) edits[field] = adjusted[field]
     else if (body[field] !== undefined) leave(field)
   }
+  const { maxOutput } = target.abilities
+  for (const field of LIMITS) {
+    const asked = field in edits ? edits[field] : body[field]
+    if (maxOutput !== undefined && typeof asked === 'number' && asked > maxOutput) edits[field] = maxOutput
+  }
   let messages = body.messages
   for (const rewrite of resolved(relative.messages, call, target) ?? []) messages = rewrite(messages)
   if (messages !== body.messages) edits.messages = messages
@@ -135,6 +150,7 @@ const shortIds: Rewrite = messages => renameToolIds(messages, id => shortToolId(
 export const openai: Provider = openAIFamily({
   name: 'openai',
   baseUrl: 'https://api.openai.com/v1',
+  abilities,
   drops: (call, target) => refusedFields(call, target.model),
   renames: (_, target) => renamedFields(target.model),
   messages: (_, target) => [...roles(target.model), shortIds],

@@ -2,7 +2,9 @@
  * Qwen, in DashScope's compatible mode. `insufficient_quota` does not mean here what it means at OpenAI: it is the limit per minute, and
  * is over within one. Some models answer only as streams, and the open ones think only in streams.
  */
+
 import type { ChatCall } from '../../core/chat.ts'
+import { knownFrom, OPEN_TEXT_ONLY, without } from '../kit/known-models.ts'
 import { roleAs } from '../openai/messages.ts'
 import { type Edits, openAIFamily } from '../openai/openai.ts'
 
@@ -13,6 +15,7 @@ const OPEN_AND_HYBRID = /^qwen3-\d+(?:\.\d+)?b(?!.*thinking)/
 export const qwen = openAIFamily({
   name: 'qwen',
   baseUrl: 'https://dashscope-intl.aliyuncs.com/compatible-mode/v1',
+  abilities: knownFrom([[/^(?:qwen-(?:max|turbo|long|math|coder)|qwq|qwen3-(?:max|coder))/, without('vision')]], OPEN_TEXT_ONLY),
   drops: ['frequency_penalty', 'logit_bias'],
   adjust,
   messages: [roleAs('developer', 'system')],

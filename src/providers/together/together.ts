@@ -1,8 +1,10 @@
+import { knownFrom, OPEN_TEXT_ONLY } from '../kit/known-models.ts'
 import { openAIFamily } from '../openai/openai.ts'
 
 export const together = openAIFamily({
   name: 'together',
   baseUrl: 'https://api.together.xyz/v1',
+  abilities: knownFrom(OPEN_TEXT_ONLY),
   cannot: ['audio output'],
   // Log probabilities are asked for by how many.
   renames: { top_logprobs: 'logprobs' },

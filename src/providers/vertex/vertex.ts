@@ -8,7 +8,9 @@ import type { Target } from '../../core/attempt.ts'
 import { type Clock, systemClock } from '../../core/clock.ts'
 import { Fault } from '../../core/fault.ts'
 import type { Provider } from '../../core/provider.ts'
+import { abilities as ofClaude } from '../anthropic/abilities.ts'
 import { anthropic } from '../anthropic/anthropic.ts'
+import { abilities as ofGemini } from '../gemini/abilities.ts'
 import { pathOf } from '../gemini/address.ts'
 import { decodeWhole } from '../gemini/decode.ts'
 import { generating, whyNotSent } from '../gemini/gemini.ts'
@@ -32,6 +34,8 @@ export function vertexBy(clock: Clock): Provider {
     baseUrl: 'https://aiplatform.googleapis.com',
     options: z.strictObject({}),
     dialect: undefined,
+    pricedAs: 'google',
+    abilities: model => (isClaude(model) ? ofClaude(model) : ofGemini(model)),
     framing: 'sse',
     authorize(key): Readonly<Record<string, string>> {
       const credentials = credentialsOf(key)

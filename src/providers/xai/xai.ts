@@ -2,6 +2,7 @@
  * xAI. Its reasoning models refuse fields that others tune with, and most refuse reasoning_effort. Errors are two sentences,
  * `{"code": "…", "error": "…"}`: a wrong key is a 400, no credit a 403 or a 429, and in streams they come as a 200.
  */
+import { knownFrom, without } from '../kit/known-models.ts'
 import { inability } from '../openai/abilities.ts'
 import { openAIFamily } from '../openai/openai.ts'
 
@@ -15,6 +16,8 @@ const isReasoning = (model: string) => REASONS.test(model) && !DOES_NOT_REASON.t
 export const xai = openAIFamily({
   name: 'xai',
   baseUrl: 'https://api.x.ai/v1',
+  pricedAs: 'x-ai',
+  abilities: knownFrom([[/^grok-(?:3|code|beta|2(?!-vision))/, without('vision')]]),
   reasoningBeside: true,
   cannot: ['audio output'],
   drops: (_, { model }) => [

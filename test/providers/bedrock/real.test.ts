@@ -4,35 +4,15 @@
 import assert from 'node:assert/strict'
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
-import type { FaultName } from '../../../src/core/fault.ts'
 import { bedrock } from '../../../src/providers/bedrock/bedrock.ts'
 import { chance } from '../../core/random.ts'
+import { faultExpected } from '../explained.ts'
 import { type Recording, recordingsIn, see } from '../reading.ts'
 import { calls, type Fields, sentBy } from './calls.ts'
 
 const folder = process.env.RECORDINGS
 const skip = folder === undefined && 'RECORDINGS names no folder of recorded traffic'
 const recordings = folder === undefined ? [] : recordingsIn(join(folder, 'bedrock'))
-
-const FAULT_OF_CLASS: Readonly<Record<string, FaultName>> = {
-  auth: 'upstream-refused-key',
-  'rate-limit': 'upstream-rate-limited',
-  'server-error': 'upstream-error',
-  'model-not-found': 'upstream-unknown-model',
-  'not-found': 'upstream-unknown-model',
-  'context-length': 'context-too-long',
-  'invalid-request': 'upstream-refused-call',
-  'unsupported-param': 'upstream-refused-call',
-}
-
-/** Where the class, which was found by a rule, is not what the answer means. */
-const OTHERWISE: readonly { readonly file: RegExp; readonly fault: FaultName; readonly because: string }[] = [
-  {
-    file: /test_bedrock-test_bedrock_error__/,
-    fault: 'upstream-refused-call',
-    because: 'the recorder has put the body into another object, so that there is no message where one would be',
-  },
-]
 
 /** Recorded JSON of many shapes, read without the code under test. */
 type Raw = any
@@ -122,9 +102,8 @@ describe('recorded answers of Bedrock', { skip }, () => {
     const chat = recording.api === 'bedrock.converse' || recording.api === 'bedrock.converseStream'
     if (recording.error !== undefined) {
       it(`${recording.file} fails as it says`, () => {
-        const other = OTHERWISE.find(({ file }) => file.test(recording.file))
         const seen = see(bedrock, recording)
-        assert.equal(seen.fault, other?.fault ?? FAULT_OF_CLASS[recording.error!.class], seen.detail)
+        assert.equal(seen.fault, faultExpected(`bedrock/${recording.file}`, recording), seen.detail)
       })
     } else if (chat) {
       it(`${recording.file} is read as its JSON says, however it is cut`, () => {

@@ -5,12 +5,11 @@
 import assert from 'node:assert/strict'
 import { join } from 'node:path'
 import { describe, test } from 'node:test'
-import type { FaultName } from '../../../src/core/fault.ts'
 import { cohere } from '../../../src/providers/cohere/cohere.ts'
 import { CUTS } from '../cuts.ts'
+import { faultExpected } from '../explained.ts'
 import { type Expectation, type Recording, recordingsIn, see, type ToolSeen } from '../reading.ts'
 
-const FAULTS: Readonly<Record<string, FaultName>> = { 'context-length': 'context-too-long', auth: 'upstream-refused-key' }
 const REASONS: Readonly<Record<string, string>> = {
   COMPLETE: 'stop',
   STOP_SEQUENCE: 'stop',
@@ -28,7 +27,7 @@ describe('recorded traffic of Cohere', { skip: folder === undefined && 'RECORDIN
   for (const recording of chats) {
     if (recording.error !== undefined) {
       test(`${recording.file} fails as ${recording.error.class}`, () => {
-        assert.equal(see(cohere, recording).fault, FAULTS[recording.error!.class])
+        assert.equal(see(cohere, recording).fault, faultExpected(`cohere/${recording.file}`, recording))
       })
     } else test(recording.file, () => verify(recording))
   }

@@ -6,71 +6,14 @@ import assert from 'node:assert/strict'
 import { join } from 'node:path'
 import { describe, test } from 'node:test'
 import type { ChatEvent, Usage } from '../../../src/core/chat.ts'
-import type { FaultName } from '../../../src/core/fault.ts'
 import type { Provider } from '../../../src/core/provider.ts'
 import { providers } from '../../../src/providers/registry.ts'
+import { CUTS } from '../cuts.ts'
+import { faultExpected } from '../explained.ts'
 import { type Recording, recordingsIn, see } from '../reading.ts'
-import { CUTS } from './cuts.ts'
 
 const FOLDER = process.env.RECORDINGS
 const FOLDERS = { gemini: 'gemini', vertex: 'vertex', 'local-openai-compatible': 'gemini' } as const
-
-/** What the tag of a recorded error implies here. */
-const FAULT_OF_CLASS: Readonly<Record<string, FaultName>> = {
-  auth: 'upstream-refused-key',
-  permission: 'upstream-refused-key',
-  'rate-limit': 'upstream-rate-limited',
-  'server-error': 'upstream-error',
-  'model-not-found': 'upstream-unknown-model',
-  'not-found': 'upstream-unknown-model',
-  'context-length': 'context-too-long',
-  'invalid-request': 'upstream-refused-call',
-  'unsupported-param': 'upstream-refused-call',
-}
-
-/** Where the tag, which was found by a rule, is not what the answer means; and answers that are none. */
-const OTHERWISE: readonly { readonly file: RegExp; readonly fault: FaultName; readonly because: string }[] = [
-  {
-    file: /^gemini\/ruby_llm.*eb721399/,
-    fault: 'upstream-rate-limited',
-    because: 'tokens per minute, to be had again in 48 s: every such limit speaks of plan and billing',
-  },
-  {
-    file: /^vertex\/.*unsupported-user-location/,
-    fault: 'upstream-refused-key',
-    because: 'a region, not a parameter, is not supported: no call of ours would be taken from here',
-  },
-  {
-    file: /^vertex\/ruby_llm.*c55a586/,
-    fault: 'upstream-overloaded',
-    because: 'the capacity that all customers of Vertex share is used up, not a limit of ours',
-  },
-  {
-    file: /^vertex\/opentelemetry.*invalid_role/,
-    fault: 'upstream-refused-call',
-    because: 'a 400 with a comma too many, which is no JSON; only its request names a model',
-  },
-  {
-    file: /prompt-blocked|prompt_template_text_gets_blocked/,
-    fault: 'content-filtered',
-    because: 'there is no candidate; the prompt was blocked',
-  },
-  {
-    file: /^vertex\/.*streaming-failure-error-mid-stream/,
-    fault: 'upstream-error',
-    because: 'bare JSON behind the events: 499, the operation was cancelled',
-  },
-  {
-    file: /^vertex\/.*streamFunctionCallingArg|^vertex\/.*streaming_function_calling_arg|no-args-tool-call-chunks/,
-    fault: 'upstream-garbled',
-    because: 'arguments in pieces, which we never ask for',
-  },
-  {
-    file: /^vertex\/opentelemetry.*extra_params/,
-    fault: 'upstream-garbled',
-    because: 'nothing was said, and the reason is a number, as only libraries write it',
-  },
-]
 
 if (FOLDER === undefined) {
   test('real recordings of Gemini decode to what their JSON says', { skip: 'RECORDINGS names no folder' }, () => {})
@@ -113,15 +56,6 @@ function verify(folder: string, provider: Provider, recording: Recording): void 
     assert.deepEqual(signaturesIn(seen.events), plain.signatures)
     verifyUsage(seen.usage, plain.usage)
   })
-}
-
-function faultExpected(name: string, recording: Recording): FaultName | undefined {
-  const other = OTHERWISE.find(({ file }) => file.test(name))
-  if (other !== undefined) return other.fault
-  if (recording.error === undefined && recording.response.status === 200) return undefined
-  const expected = FAULT_OF_CLASS[recording.error?.class ?? '']
-  assert.ok(expected, `no fault is stated for the class ${recording.error?.class}`)
-  return expected
 }
 
 function readStream(raw: string): Raw[] {

@@ -7,14 +7,10 @@ import { join } from 'node:path'
 import { describe, test } from 'node:test'
 import { ollama } from '../../../src/providers/ollama/ollama.ts'
 import { CUTS } from '../cuts.ts'
+import { explained } from '../explained.ts'
 import { type Expectation, type Recording, recordingsIn, see } from '../reading.ts'
 
 type Raw = any
-
-/** Recordings that are no answer of this API. */
-const NO_ANSWER: readonly { readonly file: RegExp; readonly because: string }[] = [
-  { file: /^prism__ollama-structured-with-multiple-tools-structured-mode-2/, because: 'it has the form of OpenAI’s API' },
-]
 
 const folder = process.env.RECORDINGS
 describe('recorded traffic of Ollama', { skip: folder === undefined && 'RECORDINGS names no folder' }, () => {
@@ -22,7 +18,7 @@ describe('recorded traffic of Ollama', { skip: folder === undefined && 'RECORDIN
   const chats = recordingsIn(join(folder, 'ollama')).filter(({ api }) => api === 'ollama.chat')
   test('is there', () => assert.ok(chats.length > 15))
   for (const recording of chats) {
-    const odd = NO_ANSWER.find(({ file }) => file.test(recording.file))
+    const odd = explained(`ollama/${recording.file}`)
     if (odd !== undefined && 'choices' in (recording.response.body as object)) {
       test(`${recording.file} is no answer: ${odd.because}`, () => assert.equal(see(ollama, recording).fault, 'upstream-garbled'))
     } else if (recording.error !== undefined) {

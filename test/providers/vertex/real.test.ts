@@ -6,7 +6,7 @@ import assert from 'node:assert/strict'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { vertex } from '../../../src/providers/vertex/vertex.ts'
-import { CUTS } from '../gemini/cuts.ts'
+import { CUTS } from '../cuts.ts'
 import { recordingsIn, see } from '../reading.ts'
 
 const FOLDER = process.env.RECORDINGS
