@@ -110,7 +110,12 @@ function clientsOf({ server, clients }: Config) {
   if (server.open || clients.length === 0) return openToAll
   return clientsByKey(
     clients.map(({ name, key, key_sha256, routes: allowed, require, tags }) => ({
-      client: { name, routes: allowed === undefined ? undefined : new Set(allowed), require, tags },
+      client: {
+        name,
+        routes: allowed === undefined ? undefined : new Set(allowed),
+        require,
+        tags: Object.keys(tags).length === 0 ? undefined : tags,
+      },
       keySha256: key_sha256 ?? keyHash(key!.reveal()),
     })),
   )

@@ -120,8 +120,7 @@ function begin(gateway: Gateway, journey: Journey, target: Target, key: HeldKey,
     // Its rest, if there is any, is of no use to anybody.
     if (fault !== undefined) running?.abort(fault)
     gateway.ledger.inFlight(target, -1)
-    const tokens = totalTokens(usage)
-    key.release({ ...(fault === undefined ? { accepted: true } : { fault }), ...(tokens !== undefined && { tokens }) })
+    key.release({ fault, accepted: fault === undefined, tokens: totalTokens(usage) })
     if (fault === undefined) gateway.circuits.report(permit, true)
     else if (rowOf(fault.kind).circuit && !fault.details.blameless) gateway.circuits.report(permit, false)
     else gateway.circuits.release(permit)

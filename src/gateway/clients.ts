@@ -11,8 +11,8 @@ export interface Client {
   readonly routes: ReadonlySet<string> | undefined
   /** Tags that every target of its calls must have. */
   readonly require: readonly string[]
-  /** Copied to logs and traces. */
-  readonly tags: Readonly<Record<string, string>>
+  /** Copied to logs and traces; undefined: none. */
+  readonly tags: Readonly<Record<string, string>> | undefined
 }
 
 export interface Clients {
@@ -21,27 +21,26 @@ export interface Clients {
 }
 
 /** Who calls when nobody is asked for a key. */
-export const ANYBODY: Client = { name: 'anonymous', routes: undefined, require: [], tags: {} }
-
-const NOBODY = Buffer.alloc(32)
+export const ANYBODY: Client = { name: 'anonymous', routes: undefined, require: [], tags: undefined }
 
 /** SHA-256 in hex of a client key, as the configuration may hold it. */
 export const keyHash = (key: string): string => hash('sha256', key, 'hex')
 
+const HEX_LENGTH = 64
+const NOBODY = Buffer.alloc(HEX_LENGTH)
+
 /** @param known each client with the SHA-256 of its key, in hex */
 export function clientsByKey(known: readonly { readonly client: Client; readonly keySha256: string }[]): Clients {
-  const byHash = new Map(
-    known.map(({ client, keySha256 }) => {
-      const digest = Buffer.from(keySha256, 'hex')
-      return [digest.toString('latin1'), { client, digest }]
-    }),
-  )
+  const byHash = new Map(known.map(({ client, keySha256 }) => [keySha256, { client, hex: Buffer.from(keySha256, 'latin1') }]))
+  /** Where the hash that was shown is laid for the comparison: one place, as this is done for every call. */
+  const shownHex = Buffer.alloc(HEX_LENGTH)
   return {
     identify(authorization) {
       const shown = /^Bearer +(\S+)$/i.exec(authorization ?? '')?.[1]
-      const digest = hash('sha256', shown ?? '', 'buffer')
-      const found = byHash.get(digest.toString('latin1'))
-      const same = timingSafeEqual(digest, found?.digest ?? NOBODY)
+      const hex = keyHash(shown ?? '')
+      shownHex.write(hex, 'latin1')
+      const found = byHash.get(hex)
+      const same = timingSafeEqual(shownHex, found?.hex ?? NOBODY)
       if (shown === undefined || found === undefined || !same) throw new Fault('unauthorized')
       return found.client
     },

@@ -19,8 +19,8 @@ export interface Ledger {
 
 const NONE = 'none'
 
-/** A target as metrics show it. */
-const labelOf = (target: Target) => `${target.providerName}/${target.label}`
+/** A target as metrics show it: its id, whose hash is known to every table, but for models that callers named. */
+const labelOf = (target: Target) => (target.label === target.model ? target.id : `${target.providerName}/${target.label}`)
 
 /** Faults whose detail may quote the call: their message stays out of the log. */
 const ABOUT_THE_CALL: ReadonlySet<FaultName> = new Set(['upstream-refused-call', 'context-too-long', 'content-filtered'])
@@ -67,13 +67,18 @@ export function ledger(clock: Clock, metrics: Metrics, log: Log): Ledger {
 
   /** Tokens and cost of one attempt, whether it answered or failed after it had told them. */
   function countUsage(journey: Journey, target: Target, usage: Usage): void {
-    const labels = [journey.route?.name ?? NONE, journey.client?.name ?? NONE, labelOf(target)] as const
-    const { input, cached, output, reasoning } = usage
-    for (const [kind, tokens] of Object.entries({ input, cached, output, reasoning })) {
-      if (tokens !== undefined && tokens > 0) metrics.count('llm_tokens_total', [...labels, kind], tokens)
+    const route = journey.route?.name ?? NONE
+    const client = journey.client?.name ?? NONE
+    const label = labelOf(target)
+    const count = (kind: string, tokens: number | undefined) => {
+      if (tokens !== undefined && tokens > 0) metrics.count('llm_tokens_total', [route, client, label, kind], tokens)
     }
+    count('input', usage.input)
+    count('cached', usage.cached)
+    count('output', usage.output)
+    count('reasoning', usage.reasoning)
     const cost = costUsd(target.abilities.price, usage)
-    if (cost !== undefined) metrics.count('llm_cost_usd_total', labels, cost)
+    if (cost !== undefined) metrics.count('llm_cost_usd_total', [route, client, label], cost)
   }
 
   function countFailovers({ attempts }: Journey, route: string): void {
@@ -94,7 +99,7 @@ export function ledger(clock: Clock, metrics: Metrics, log: Log): Ledger {
       ending: ending.kind,
       route: journey.route?.name,
       client: journey.client?.name,
-      ...(journey.client !== undefined && Object.keys(journey.client.tags).length > 0 && { tags: journey.client.tags }),
+      tags: journey.client?.tags,
       target: answeredBy?.id,
       stream: call?.stream,
       ms: rounded(ms),

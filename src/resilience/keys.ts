@@ -32,7 +32,7 @@ export interface HeldKey {
    * @param accepted whether the provider answered with it
    * @param tokens what was really used, where it is known
    */
-  release(result: { readonly fault?: Fault; readonly accepted?: boolean; readonly tokens?: number }): void
+  release(result: { readonly fault?: Fault | undefined; readonly accepted?: boolean; readonly tokens?: number | undefined }): void
 }
 
 /** `retryAtMs`: when the first key comes back, in milliseconds since 1970, where that is known. */

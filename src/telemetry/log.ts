@@ -20,13 +20,14 @@ const WRITE_EVERY_MS = 200
 /** More bytes than a batch can have: pino writes when we say so, never by itself. */
 const NOT_BY_ITSELF = 4 * GATHERED
 
-let stamped = { at: 0, text: '' }
+let stamped = { second: 0, text: '' }
 
-/** The time as pino wants it, put together once for all the lines of a millisecond. */
+/** The time as pino wants it; all but its milliseconds is put together once a second. */
 function timestamp(): string {
-  const at = systemClock.now()
-  if (at !== stamped.at) stamped = { at, text: `,"time":"${new Date(at).toISOString()}"` }
-  return stamped.text
+  const now = systemClock.now()
+  const ms = now % 1000
+  if (now - ms !== stamped.second) stamped = { second: now - ms, text: `,"time":"${new Date(now).toISOString().slice(0, -4)}` }
+  return `${stamped.text}${String(ms).padStart(3, '0')}Z"`
 }
 
 /** @param to where the lines go; standard output, a batch at a time, when left out */

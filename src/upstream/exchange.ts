@@ -51,13 +51,13 @@ export function exchange(pools: Pools, sending: Sending): Exchange {
   const head = new Promise<Head>((resolve, reject) => {
     settleHead = { resolve, reject }
   })
-  // The caller may have gone on to something else when the head fails; its own reading of `head` still rejects.
-  head.catch(() => undefined)
 
   function fail(fault: Fault): void {
     if (failure !== undefined || complete) return
     failure = fault
     unread = []
+    // The caller may have gone on to something else; its own reading of `head` still rejects.
+    head.catch(() => undefined)
     settleHead.reject(fault)
     waiting?.reject(fault)
     waiting = undefined
