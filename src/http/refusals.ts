@@ -40,6 +40,14 @@ export function httpFault(error: unknown, maxBodyBytes: number): Fault {
   }
 }
 
+/** A body that must be unpacked first: not taken, since a small one can come to fill the memory. */
+export const packed = () =>
+  new Fault('bad-request', {
+    status: 415,
+    code: 'unsupported_media_type',
+    message: 'A compressed body is not taken here. Send it without "content-encoding".',
+  })
+
 export function noSuchUrl(method: string, url: string): Fault {
   const path = url.split('?', 1)[0]!.slice(0, 200)
   return new Fault('unknown-route', { message: `There is nothing at ${method} ${path}.`, code: 'not_found' })

@@ -12,7 +12,7 @@ import { chat } from '../dialects/chat/chat.ts'
 import type { Gateway, Journey } from '../gateway/gateway.ts'
 import { arrive, identify, type Reply, refuse, serve } from '../gateway/journey.ts'
 import { addHealth, type Readiness } from './health.ts'
-import { draining, httpFault, noSuchUrl, refuseSocket } from './refusals.ts'
+import { draining, httpFault, noSuchUrl, packed, refuseSocket } from './refusals.ts'
 import { send } from './send.ts'
 
 export interface ServerOptions {
@@ -152,6 +152,7 @@ export function clientServer(
       try {
         if (!readiness.ready()) throw draining()
         identify(gateway, journey, request.headers.authorization)
+        if ((request.headers['content-encoding'] ?? 'identity') !== 'identity') throw packed()
         // Only who may call is asked for the rest of the body.
         if (request.headers.expect !== undefined) reply.raw.writeContinue()
         done()
