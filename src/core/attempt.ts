@@ -28,6 +28,8 @@ export interface Abilities {
   readonly maxOutput?: number
   readonly supports?: ReadonlySet<Feature>
   readonly price?: Price
+  /** Whether the operator says that it goes on from the beginning of an answer. */
+  readonly prefill?: boolean
 }
 
 export interface Timeouts {

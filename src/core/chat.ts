@@ -74,6 +74,11 @@ export interface ChatCall {
   /** Whether the client wants the usage event at the end of a stream. */
   readonly wantsUsage: boolean
   readonly body: ChatBody
+  /**
+   * What the client already has of the answer: the provider is to go on from there, in its own way, and only those that can
+   * (`Provider.prefill`) are ever asked.
+   */
+  readonly prefill?: string
   /** The client's own bytes and where their top-level values lie, so that a relay can replace some and pass the rest on. */
   readonly source: JsonObjectSource
 }
@@ -97,7 +102,8 @@ export interface Usage {
 
 /** Names are <noun>-<what happened>; `choice` is OpenAI's choice index. */
 export type ChatEvent =
-  | { readonly type: 'start'; readonly id: string; readonly model: string }
+  /** `createdS`: when the provider says it began, in seconds since 1970. */
+  | { readonly type: 'start'; readonly id: string; readonly model: string; readonly createdS?: number }
   | { readonly type: 'text-delta'; readonly choice: number; readonly text: string }
   | { readonly type: 'reasoning-delta'; readonly choice: number; readonly text: string; readonly signature?: string }
   | { readonly type: 'refusal-delta'; readonly choice: number; readonly text: string }

@@ -64,6 +64,11 @@ export interface Provider<Options = unknown> {
   readonly pricedAs?: string
   /** What is known of a model; left out, or undefined in part, is unknown, and unknown counts as able. */
   abilities?(model: string): Abilities
+  /**
+   * Whether it can be handed the beginning of an answer (`ChatCall.prefill`) to go on from, and how it answers then: with what follows
+   * (`continued`), or with the beginning said again in front of it (`echoed`). Undefined: it cannot.
+   */
+  readonly prefill?: 'continued' | 'echoed'
   readonly framing: 'sse' | 'ndjson' | 'aws-events'
   /** Headers that show our key; computed once per target and key. Names in lower case. */
   authorize(key: string, target: Target<Options>): Readonly<Record<string, string>>

@@ -101,12 +101,13 @@ function maker(providerName: string, settings: ProviderConfig, provider: Provide
 }
 
 function configuredAbilities(model: ProviderConfig['models'][string]): Abilities {
-  const { context, max_output: maxOutput, supports, price } = model
+  const { context, max_output: maxOutput, supports, price, prefill } = model
   return {
     ...(context !== undefined && { context }),
     ...(maxOutput !== undefined && { maxOutput }),
     ...(supports !== undefined && { supports: new Set(supports) }),
     ...(price !== undefined && { price: priceOf(price) }),
+    ...(prefill && { prefill }),
   }
 }
 
