@@ -25,8 +25,6 @@ const TABLE: readonly Line[] = [
   { path: 'routes.*.choose', refused: oneOf('latency', 'cost', 'least_busy') },
   { path: 'routes.*.sticky', refused: oneOf('client', 'session') },
   { path: 'routes.*.slow' },
-  { path: 'routes.*.hedge' },
-  { path: 'routes.*.recover', refused: oneOf('splice', 'prefill', 'hold') },
   { path: 'routes.*.cache' },
   { path: 'routes.*.degrade', refused: holdsSomething },
   { path: 'clients.*.key', refused: isInVault },

@@ -96,11 +96,9 @@ const settings = z.strictObject({
     })
     .optional()
     .describe('starts the next target as well; first content wins'),
-  // The contract's default is splice; it becomes the default here on the day that recovery exists, as a default must not promise
-  // what nothing does.
   recover: z
     .union([z.enum(['off', 'splice', 'prefill', 'hold']), off()])
-    .default('off')
+    .default('splice')
     .describe('what becomes of a stream that is cut after content'),
   extra_attempts: share
     .prefault('20%')

@@ -2,7 +2,7 @@
  * How a call becomes tries. A plan is a flat list of steps made before the first try: retry, weight, fallback and degradation only
  * decide the order of that list.
  */
-import type { Piece, Usage } from './chat.ts'
+import type { Pieces, Usage } from './chat.ts'
 import type { Fault, FaultName } from './fault.ts'
 import type { Provider } from './provider.ts'
 
@@ -85,25 +85,49 @@ export interface Step {
 
 export type Plan = readonly Step[]
 
+/** An answer whose first content has arrived, or all of it: the commit point. */
+export interface Answer {
+  readonly target: Target
+  readonly pieces: Pieces
+  /** Fields of the call that the provider could not honour. */
+  readonly leftOut: readonly string[]
+  /** Nobody wants the rest of it: lets go of it, and blames nobody. */
+  drop(): void
+}
+
 /** How one try went. */
 export type Outcome =
-  /** The first content has arrived, or the whole answer: the commit point. */
-  | { readonly kind: 'answered'; readonly pieces: AsyncIterator<Piece, void> }
+  | { readonly kind: 'answered'; readonly answer: Answer }
   | { readonly kind: 'failed'; readonly fault: Fault }
   | { readonly kind: 'passed-over'; readonly reason: PassedOver; readonly retryAtMs?: number }
 
-/** One try as it is written down: in the log line, the metrics and the trail. */
+/**
+ * Why a try is made, where it is not simply the next one: beside another that is slow, to go on with a broken answer in one way or the
+ * other, or though its circuit is open because every circuit is.
+ */
+export type Role = 'hedge' | RecoveryKind | 'last-resort'
+
+/** A new answer that repeats what the client has, or the beginning handed on for another to go on from. */
+export type RecoveryKind = 'splice' | 'prefill'
+
+/** One try as it is written down: in the log line, the metrics and the trail. Complete when the try is over. */
 export interface AttemptRecord {
   readonly target: Target
   /** The provider key's public name. */
   readonly key?: string
-  readonly outcome: 'answered' | FaultName | `passed-over:${PassedOver}`
+  /** `cancelled`: another answer came first, or what it said could not be used. */
+  readonly outcome: 'answered' | 'cancelled' | FaultName | `passed-over:${PassedOver}`
   /** From the first byte sent (or the decision to pass over) to the outcome. */
   readonly ms: number
+  readonly role?: Role
+  /** Its first content came later than `slow` of the route allows. */
+  readonly slow?: true
   readonly detail?: string
   readonly status?: number
-  /** Of a failed attempt that told what it used before it failed: that is paid for, too. */
-  readonly usage?: Usage
+  /** What it used, as told by the provider or, where an answer broke off untold, estimated from what came. */
+  usage?: Usage
+  /** An answer that broke off after its first content: why. */
+  broke?: FaultName
 }
 
 /** How a call ended: exactly one per call. */

@@ -122,12 +122,23 @@ export type ChatEvent =
   /** `raw` is the reason as the provider said it. */
   | { readonly type: 'finish'; readonly choice: number; readonly reason: FinishReason; readonly raw: string }
   | { readonly type: 'usage'; readonly usage: Usage }
+  /**
+   * Of the gateway itself: what follows comes from another answer, which goes on where the first one broke off. `trail`: the attempts so
+   * far, where clients may see them.
+   */
+  | { readonly type: 'answer-recovered'; readonly kind: 'splice' | 'prefill'; readonly trail?: string }
 
 /** What one read from the network completed. */
 export interface Piece {
   readonly events: readonly ChatEvent[]
   /** Present when the provider wrote the client's dialect in the form that the client asked for (whole or stream): to pass on as it is. */
   readonly wire?: Uint8Array
+}
+
+/** An answer, piece by piece. */
+export interface Pieces {
+  /** The next one; undefined when the answer is complete. Rejects with a Fault when it is not going to be. One at a time. */
+  next(): Promise<Piece | undefined>
 }
 
 /** Whether this event gives the client something of the answer: the first one that does is the commit point. */

@@ -1,6 +1,7 @@
 /*
  * How many extra attempts a route may make: retries, second and later failovers and hedges together, so that an outage is not
- * multiplied. Each call brings its share, and time brings ten a second; neither can be saved up for more than a few seconds.
+ * multiplied. Each call brings its share, and time brings ten a second; neither can be saved up for more than a few seconds. Hedges have
+ * a share of their own beside it, to which time adds nothing.
  */
 import type { Clock } from '../core/clock.ts'
 
@@ -17,9 +18,10 @@ const PER_SECOND = 10
 /** The share of so many calls can be saved up. */
 const SAVED_CALLS = 1_000
 
-export function allowance(clock: Clock, share: number): Allowance {
+/** @param perSecond what time brings, and how much of that can be saved up */
+export function allowance(clock: Clock, share: number, perSecond = PER_SECOND): Allowance {
   let ofCalls = 0
-  let ofTime = PER_SECOND
+  let ofTime = perSecond
   let at = clock.ticks()
   return {
     called() {
@@ -27,7 +29,7 @@ export function allowance(clock: Clock, share: number): Allowance {
     },
     take() {
       const now = clock.ticks()
-      ofTime = Math.min(PER_SECOND, ofTime + ((now - at) / 1000) * PER_SECOND)
+      ofTime = Math.min(perSecond, ofTime + ((now - at) / 1000) * perSecond)
       at = now
       if (ofTime >= 1) ofTime--
       // Shares are fractions whose sum is a little off; 5 × 0.2 must buy one.
@@ -37,7 +39,7 @@ export function allowance(clock: Clock, share: number): Allowance {
     },
     giveBack() {
       // Time is asked first, so it is given back first; neither grows past what can be saved up.
-      if (ofTime + 1 <= PER_SECOND) ofTime++
+      if (ofTime + 1 <= perSecond) ofTime++
       else ofCalls = Math.min(ofCalls + 1, SAVED_CALLS * share)
     },
   }

@@ -3,30 +3,30 @@
  * the client's own dialect their bytes are the piece. Nothing is passed on before the first content, the commit point; until then the
  * attempt can still fail unseen.
  */
-import { type ChatEvent, isContent, type Piece } from '../core/chat.ts'
+import { type ChatEvent, isContent, type Piece, type Pieces } from '../core/chat.ts'
 import { Fault } from '../core/fault.ts'
 import type { Decoder, Provider, UpstreamHeaders } from '../core/provider.ts'
 import { type Framer, FramingBroken, type Reading } from '../upstream/framing.ts'
 
-/** The next piece; undefined when the answer is complete. Rejects with a Fault when it is not going to be. */
-export type NextPiece = () => Promise<Piece | undefined>
-
+/** Where a streamed answer comes from, and who is told of what on the way. */
 export interface StreamSource {
-  readonly read: () => Promise<Buffer | undefined>
-  readonly framer: Framer
-  readonly decoder: Decoder
-  /** Whether the bytes may go to the client as they are. */
-  readonly relayed: boolean
+  /** The next read of the body; undefined at its end. */
+  read(): Promise<Buffer | undefined>
+  /** Told after each read, successful or not. */
+  heard(): void
+  /** Told of each piece before anybody else sees it. */
+  noted(piece: Piece): void
   /** Told of each event that made no sense and was left out. */
-  readonly onMalformed: () => void
-  /** The answer is over, though the connection may not be. */
-  readonly onDone: () => void
+  malformed(): void
+  /** The answer is complete (the connection may not be), or it ended with this fault. */
+  over(thrown?: unknown): void
 }
 
-export function streamedPieces(source: StreamSource): NextPiece {
-  const { decoder, framer } = source
+/** @param relayed whether the bytes may go to the client as they are */
+export function streamedPieces(source: StreamSource, framer: Framer, decoder: Decoder, relayed: boolean): Pieces {
   const ready: Piece[] = []
-  let over = false
+  let ended = false
+  let complete = false
   let begun = false
   let failure: unknown
 
@@ -35,51 +35,48 @@ export function streamedPieces(source: StreamSource): NextPiece {
       const piece = ready.shift()
       if (piece !== undefined) {
         begun ||= piece.events.some(isContent)
+        source.noted(piece)
         return piece
       }
-      if (failure !== undefined) throw failure
-      if (over) return undefined
+      if (failure !== undefined) throw failed(failure)
+      if (complete) {
+        source.over()
+        return undefined
+      }
       try {
-        await readOn()
+        const chunk = await source.read()
+        source.heard()
+        take(chunk)
       } catch (thrown) {
+        source.heard()
+        if (hasFinished()) continue
         // Before the first content, what came in one read with the failure is better forgotten: another target can still answer.
-        if (!begun) throw thrown
+        if (!begun) throw failed(thrown)
         failure = thrown
       }
     }
   }
 
-  async function readOn(): Promise<void> {
-    let chunk: Buffer | undefined
-    try {
-      chunk = await source.read()
-    } catch (thrown) {
-      // What dies after its finish has said all there was to say.
-      return finish(() => {
-        throw thrown
-      })
-    }
-    if (chunk !== undefined)
-      return take(
-        framed(() => framer.push(chunk)),
-        false,
-      )
-    take(
-      framed(() => framer.end()),
-      true,
-    )
-    if (!over) finish(undefined)
+  function failed(thrown: unknown): unknown {
+    source.over(thrown)
+    return thrown
+  }
+
+  function take(chunk: Buffer | undefined): void {
+    if (chunk !== undefined) return takeFrames(framed(framer, chunk), false)
+    takeFrames(framed(framer, undefined), true)
+    if (!ended) finish()
   }
 
   /** The last event of a stream may lack its blank line; the client gets it with one. */
-  function take({ bytes, frames }: Reading, atEnd: boolean): void {
+  function takeFrames({ bytes, frames }: Reading, atEnd: boolean): void {
     let events: ChatEvent[] = []
     let start = -1
     let end = -1
     const flush = () => {
       if (start !== -1) {
         const wire = bytes.subarray(start, end)
-        ready.push(source.relayed ? { events, wire: atEnd ? Buffer.concat([wire, BLANK_LINE]) : wire } : { events })
+        ready.push(relayed ? { events, wire: atEnd ? Buffer.concat([wire, BLANK_LINE]) : wire } : { events })
       }
       events = []
       start = -1
@@ -89,15 +86,15 @@ export function streamedPieces(source: StreamSource): NextPiece {
         const decoded = decoder.push(frame)
         if (decoded === 'done') {
           flush()
-          return finish(undefined)
+          return finish()
         }
         if (decoded === 'malformed') {
           flush()
-          source.onMalformed()
+          source.malformed()
           continue
         }
         // An event with usage stands alone, since it may have to be kept from the client.
-        const alone = source.relayed && decoded.some(event => event.type === 'usage')
+        const alone = relayed && decoded.some(event => event.type === 'usage')
         if (alone) flush()
         if (start === -1) start = frame.start
         end = frame.end
@@ -109,25 +106,31 @@ export function streamedPieces(source: StreamSource): NextPiece {
     }
   }
 
-  function finish(otherwise: (() => never) | undefined): void {
-    let rest: readonly ChatEvent[]
-    try {
-      rest = decoder.end()
-    } catch (thrown) {
-      otherwise?.()
-      throw thrown
-    }
-    over = true
+  /** Throws the decoder's Fault when the answer is not complete. */
+  function finish(): void {
+    ended = true
+    const rest = decoder.end()
+    complete = true
     if (rest.length > 0) ready.push({ events: rest })
-    source.onDone()
   }
 
-  return next
+  /** What fails after its finish has said all there was to say. */
+  function hasFinished(): boolean {
+    if (ended) return complete
+    try {
+      finish()
+    } catch {
+      return false
+    }
+    return true
+  }
+
+  return { next }
 }
 
-function framed(read: () => Reading): Reading {
+function framed(framer: Framer, chunk: Buffer | undefined): Reading {
   try {
-    return read()
+    return chunk === undefined ? framer.end() : framer.push(chunk)
   } catch (thrown) {
     if (thrown instanceof FramingBroken) throw new Fault('upstream-garbled', { detail: thrown.message })
     throw thrown
@@ -138,51 +141,60 @@ const BLANK_LINE = Buffer.from('\n\n')
 
 /**
  * Reads up to the commit point.
- * @returns an iterator over all the pieces, those before the commit point included
+ * @param mayBeEmpty whether an answer without any content is one: what follows a beginning can be nothing
+ * @returns the pieces up to the first content, that one included
  */
-export async function committed(next: NextPiece): Promise<AsyncIterator<Piece, void>> {
+export async function committed(pieces: Pieces, mayBeEmpty: boolean): Promise<Piece[]> {
   const held: Piece[] = []
   let reason: string | undefined
   for (;;) {
-    const piece = await next()
+    const piece = await pieces.next()
     if (piece === undefined) {
-      if (reason === undefined || reason === 'stop') throw new Fault('upstream-garbled', { detail: 'the answer is empty' })
-      break
+      if (!mayBeEmpty && (reason === undefined || reason === 'stop'))
+        throw new Fault('upstream-garbled', { detail: 'the answer is empty' })
+      return held
     }
     held.push(piece)
-    if (piece.events.some(isContent)) break
+    if (piece.events.some(isContent)) return held
     for (const event of piece.events) if (event.type === 'finish') reason = event.reason
   }
-  return {
-    async next() {
-      const piece = held.shift() ?? (await next())
-      return piece === undefined ? { done: true, value: undefined } : { done: false, value: piece }
-    },
-  }
 }
 
-/** The answer with the model that gives it said first: not every provider says who answered, and whoever does has the last word. */
-export function introduced(pieces: AsyncIterator<Piece, void>, model: string): AsyncIterator<Piece, void> {
-  let said = false
-  return {
-    async next() {
-      const result = await pieces.next()
-      if (said || result.done) return result
-      said = true
-      const start: ChatEvent = { type: 'start', id: '', model }
-      return { done: false, value: { ...result.value, events: [start, ...result.value.events] } }
-    },
-  }
-}
-
-/** All of a stream as one piece without bytes, for a client that asked for a whole answer. */
-export async function gathered(pieces: AsyncIterator<Piece, void>): Promise<Piece> {
-  const events: ChatEvent[] = []
+/** Reads on to the end and keeps it all. Rejects with a Fault past `maxBytes`, and with the one that the answer ends with. */
+export async function gathered(held: readonly Piece[], pieces: Pieces, maxBytes: number): Promise<Piece[]> {
+  const all = [...held]
+  let bytes = 0
   for (;;) {
-    const { done, value } = await pieces.next()
-    if (done || value === undefined) return { events }
-    events.push(...value.events)
+    const piece = await pieces.next()
+    if (piece === undefined) return all
+    bytes += sizeOf(piece)
+    if (bytes > maxBytes) throw new Fault('upstream-garbled', { detail: `the answer is larger than ${maxBytes} bytes` })
+    all.push(piece)
   }
+}
+
+function sizeOf({ wire, events }: Piece): number {
+  if (wire !== undefined) return wire.length
+  return events.reduce((sum, event) => sum + ('text' in event ? event.text.length : 'json' in event ? event.json.length : 64), 0)
+}
+
+/** What has been read, and then what is still to come. */
+export function following(held: Piece[], rest: Pieces | undefined): Pieces {
+  let at = 0
+  return {
+    next() {
+      if (at < held.length) return Promise.resolve(held[at++])
+      return rest === undefined ? NO_MORE : rest.next()
+    },
+  }
+}
+
+const NO_MORE = Promise.resolve(undefined)
+
+/** The first piece with the model that gives it said first: not every provider says who answered, and whoever does has the last word. */
+export function introduced(first: Piece, model: string): Piece {
+  const start: ChatEvent = { type: 'start', id: '', model }
+  return { ...first, events: [start, ...first.events] }
 }
 
 /** A whole answer: the events of the body and, where the client may have them, its very bytes. */
@@ -195,17 +207,6 @@ export function wholePiece(provider: Provider, bytes: Buffer, relayed: boolean):
   }
   const events = provider.decode(body)
   return relayed ? { events, wire: bytes } : { events }
-}
-
-export function single(piece: Piece): AsyncIterator<Piece, void> {
-  let given = false
-  return {
-    async next() {
-      if (given) return { done: true, value: undefined }
-      given = true
-      return { done: false, value: piece }
-    },
-  }
 }
 
 /** The media type in lower case, without parameters. */

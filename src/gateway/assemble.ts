@@ -124,7 +124,7 @@ function clientsOf({ server, clients }: Config) {
 function routeOf(name: string, settings: RouteConfig, known: Targets, clock: Clock): Route {
   const targetsOf = settings.targets.map(({ target, weight }) => ({ of: targetOf(target, known), weight }))
   const fallbacksOf = settings.fallbacks.map(target => targetOf(target, known))
-  const { heartbeat } = settings
+  const { heartbeat, recover, hedge } = settings
   const shared = {
     name,
     choose: CHOOSERS[settings.choose as keyof typeof CHOOSERS],
@@ -133,6 +133,8 @@ function routeOf(name: string, settings: RouteConfig, known: Targets, clock: Clo
     faults: new Map(Object.entries(settings.faults) as [FaultName, 'fail_over' | 'return'][]),
     allowance: allowance(clock, settings.extra_attempts),
     heartbeatMs: heartbeat === 'off' ? undefined : heartbeat,
+    recover,
+    hedge: hedge && { afterMs: hedge.after, share: allowance(clock, hedge.share, 0) },
   }
   const weigh = (carried: string) => targetsOf.map(({ of, weight }) => ({ target: of(carried), weight }))
   const list = (carried: string) => fallbacksOf.map(of => of(carried))

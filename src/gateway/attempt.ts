@@ -1,17 +1,20 @@
 /*
  * One try: key, circuit, request, and the answer up to its first content. A try that fails is a value. Whatever way it ends, it ends
- * once: the timer is stopped, the connection let go, the key given back, and circuit and key learn what the fault table says.
+ * once: the timer is stopped, the connection let go, the key given back, circuit and key learn what the fault table says, and what it used
+ * is written down.
  */
-import type { Outcome, PassedOver, Step, Target } from '../core/attempt.ts'
-import type { Piece, Usage } from '../core/chat.ts'
+import type { Answer, AttemptRecord, Outcome, PassedOver, Role, Target } from '../core/attempt.ts'
+import type { ChatCall, Piece, Pieces, Usage } from '../core/chat.ts'
 import { Fault, faultOf, rowOf } from '../core/fault.ts'
 import { tryParse } from '../core/json.ts'
 import type { UpstreamRequest } from '../core/provider.ts'
+import type { Stop } from '../core/stop.ts'
 import type { Permit } from '../resilience/circuit.ts'
 import type { HeldKey } from '../resilience/keys.ts'
 import { type Exchange, exchange, type Head } from '../upstream/exchange.ts'
 import { type Framing, framingOf } from '../upstream/framers.ts'
-import { committed, gathered, introduced, mediaType, single, streamedPieces, wholePiece } from './answer.ts'
+import { usageSoFar } from '../usage/estimate.ts'
+import { committed, following, gathered, introduced, mediaType, streamedPieces, wholePiece } from './answer.ts'
 import type { Gateway, Journey } from './gateway.ts'
 import { requestHeaders } from './request-headers.ts'
 import { watch } from './watch.ts'
@@ -21,12 +24,25 @@ const MAX_REFUSAL_BYTES = 256 * 1024
 /** How much of a refusal is kept as text, for rules that look at messages. */
 const REFUSAL_TEXT = 4_000
 
-/** @param lastResort the target's circuit is open, and it is tried all the same */
-export async function attempt(gateway: Gateway, journey: Journey, step: Step, lastResort = false): Promise<Outcome> {
-  const { target } = step
-  const startedTicks = gateway.clock.ticks()
+/** Ends an attempt whose answer is of no use any more, though the client still waits for one. */
+export const UNWANTED = new Fault('client-gone', { detail: 'another answer is used' })
+
+/**
+ * @param call as this target is to get it
+ * @param stop ends this attempt from outside
+ */
+export async function attempt(
+  gateway: Gateway,
+  journey: Journey,
+  target: Target,
+  call: ChatCall,
+  stop: Stop,
+  role?: Role,
+): Promise<Outcome> {
+  const { clock, ledger } = gateway
+  const startedTicks = clock.ticks()
   const pass = (reason: PassedOver, retryAtMs?: number): Outcome => {
-    gateway.ledger.attempted(journey, { target, outcome: `passed-over:${reason}`, ms: 0 })
+    ledger.attempted(journey, { target, outcome: `passed-over:${reason}`, ms: 0 })
     return { kind: 'passed-over', reason, ...(retryAtMs !== undefined && { retryAtMs }) }
   }
 
@@ -35,35 +51,36 @@ export async function attempt(gateway: Gateway, journey: Journey, step: Step, la
   const held = chosen instanceof Promise ? await chosen : chosen
   if (!('key' in held)) return pass('no-key', held.retryAtMs)
   const { key } = held
-  const asked = lastResort ? gateway.circuits.admitAsLastResort(target.id) : gateway.circuits.admit(target.id)
+  const asked = role === 'last-resort' ? gateway.circuits.admitAsLastResort(target.id) : gateway.circuits.admit(target.id)
   const admission = asked instanceof Promise ? await asked : asked
   if (!('permit' in admission)) {
     key.release({})
     return pass('circuit-open', admission.retryAtMs)
   }
 
-  const attempting = begin(gateway, journey, target, key, admission.permit)
+  const attempting = begin(gateway, journey, target, call, stop, key, admission.permit)
   try {
-    const pieces = await attempting.run()
-    const ms = gateway.clock.ticks() - startedTicks
-    journey.answeredBy = target
-    journey.firstTokenMs = gateway.clock.ticks() - journey.startedTicks
-    gateway.ledger.attempted(journey, { target, key: key.name, outcome: 'answered', ms })
-    return { kind: 'answered', pieces }
+    const answer = await attempting.run()
+    const ms = clock.ticks() - startedTicks
+    const record: AttemptRecord = { target, key: key.name, outcome: 'answered', ms, ...(role !== undefined && { role }) }
+    ledger.attempted(journey, record)
+    attempting.recorded(record)
+    return { kind: 'answered', answer }
   } catch (thrown) {
     const fault = faultOf(thrown)
     attempting.over(fault)
     const { detail, upstreamStatus: status } = fault.details
-    const ms = gateway.clock.ticks() - startedTicks
-    gateway.ledger.attempted(journey, {
+    const record: AttemptRecord = {
       target,
       key: key.name,
-      outcome: fault.kind,
-      ms,
-      ...(detail !== undefined && { detail: withoutKey(detail, key) }),
+      outcome: fault === UNWANTED ? 'cancelled' : fault.kind,
+      ms: clock.ticks() - startedTicks,
+      ...(role !== undefined && { role }),
+      ...(detail !== undefined && fault !== UNWANTED && { detail: withoutKey(detail, key) }),
       ...(status !== undefined && { status }),
-      ...(attempting.usage() !== undefined && { usage: attempting.usage()! }),
-    })
+    }
+    ledger.attempted(journey, record)
+    attempting.recorded(record)
     return { kind: 'failed', fault }
   }
 }
@@ -84,25 +101,37 @@ interface Sent {
 
 interface Attempting {
   /** Sends, and reads up to the commit point. */
-  run(): Promise<AsyncIterator<Piece, void>>
-  /** What the answer has told of its usage so far. */
-  usage(): Usage | undefined
+  run(): Promise<Answer>
+  /** Where its usage belongs, once it is known. */
+  recorded(record: AttemptRecord): void
   /** The end of it, once: with the fault that ended it, or none. */
   over(fault?: Fault): void
 }
 
-function begin(gateway: Gateway, journey: Journey, target: Target, key: HeldKey, permit: Permit): Attempting {
+function begin(
+  gateway: Gateway,
+  journey: Journey,
+  target: Target,
+  call: ChatCall,
+  outside: Stop,
+  key: HeldKey,
+  permit: Permit,
+): Attempting {
   const { clock } = gateway
   const { provider } = target
-  const call = journey.call!
   const relayed = provider.dialect === call.dialect
+  let record: AttemptRecord | undefined
+  /** As the provider told it. */
   let usage: Usage | undefined
+  /** Characters of the answer so far. */
+  let said = 0
   let running: Exchange | undefined
   let onStop: (fault: Fault) => void = () => {}
   let isOver = false
+  let ended: Fault | undefined
 
   const times = watch(clock, target.timeouts, journey.deadlineTicks, journey.tried.size === 0, stop)
-  const unheard = journey.stop.heard(stop)
+  const unheard = outside.heard(stop)
   gateway.ledger.inFlight(target, 1)
 
   /** Ends it from our side. What waits for the upstream rejects; if nothing does, the attempt is over here and now. */
@@ -115,33 +144,52 @@ function begin(gateway: Gateway, journey: Journey, target: Target, key: HeldKey,
   function over(fault?: Fault): void {
     if (isOver) return
     isOver = true
+    ended = fault
     times.stop()
     unheard()
     // Its rest, if there is any, is of no use to anybody.
     if (fault !== undefined) running?.abort(fault)
     gateway.ledger.inFlight(target, -1)
+    // An answer that broke off is paid for as far as it came, told or not.
+    if (fault !== undefined && said > 0) usage = usageSoFar(call, usage, said)
     key.release({ fault, accepted: fault === undefined, tokens: totalTokens(usage) })
     if (fault === undefined) gateway.circuits.report(permit, true)
     else if (rowOf(fault.kind).circuit && !fault.details.blameless) gateway.circuits.report(permit, false)
     else gateway.circuits.release(permit)
+    writeDown()
+  }
+
+  function writeDown(): void {
+    if (record === undefined || !isOver) return
+    if (usage !== undefined) record.usage = usage
+    if (ended !== undefined && ended !== UNWANTED && record.outcome === 'answered') record.broke = ended.kind
+  }
+
+  /** We wait for the upstream, from now until `heard`. */
+  function waiting(): void {
+    const now = clock.ticks()
+    times.waiting(now)
+    if (journey.waits++ === 0) journey.waitsSince = now
+  }
+
+  function heard(): void {
+    times.heard()
+    if (--journey.waits === 0) journey.upstreamMs += clock.ticks() - journey.waitsSince
   }
 
   async function waited<Value>(promise: Promise<Value>): Promise<Value> {
-    const since = clock.ticks()
-    times.waiting()
+    waiting()
     try {
       return await promise
     } finally {
-      times.heard()
-      journey.upstreamMs += clock.ticks() - since
+      heard()
     }
   }
 
-  async function run(): Promise<AsyncIterator<Piece, void>> {
-    if (journey.stop.fault !== undefined) throw journey.stop.fault
+  async function run(): Promise<Answer> {
+    if (outside.fault !== undefined) throw outside.fault
     journey.tried.add(target)
     const request = provider.encode(call, target, key.value)
-    journey.leftOut = request.leftOut ?? []
     let { from, head, signed } = await sent(request)
     if (!isGood(head)) {
       const refused = await refusal(from, head)
@@ -155,7 +203,7 @@ function begin(gateway: Gateway, journey: Journey, target: Target, key: HeldKey,
     }
     const framing = framingOf(provider.framing, mediaType(head.headers))
     const pieces = framing === undefined ? await whole(from, head) : await streamed(from, framing)
-    return settling(relayed ? pieces : introduced(pieces, target.model))
+    return { target, pieces, leftOut: request.leftOut ?? NOTHING, drop: () => stop(UNWANTED) }
   }
 
   async function sent(request: UpstreamRequest): Promise<Sent> {
@@ -180,33 +228,50 @@ function begin(gateway: Gateway, journey: Journey, target: Target, key: HeldKey,
     })
   }
 
-  async function streamed(from: Exchange, framing: Framing): Promise<AsyncIterator<Piece, void>> {
-    const next = streamedPieces({
-      read: () => waited(from.read()),
-      framer: await framing.make(),
-      decoder: provider.decoder(),
-      relayed: relayed && call.stream,
-      onMalformed: () => {
+  async function streamed(from: Exchange, framing: Framing): Promise<Pieces> {
+    const source = {
+      read() {
+        waiting()
+        return from.read()
+      },
+      heard,
+      noted,
+      malformed() {
         journey.malformed++
         gateway.ledger.malformed(target)
       },
-      onDone: () => letGo(from),
-    })
-    const pieces = await committed(async () => noted(await next()))
+      over(thrown?: unknown) {
+        if (thrown === undefined && !isOver) letGo(from)
+        over(thrown === undefined ? undefined : faultOf(thrown))
+      },
+    }
+    const stream = streamedPieces(source, await framing.make(), provider.decoder(), relayed && call.stream)
+    const held = await committed(stream, call.prefill !== undefined)
     times.begun()
-    return call.stream ? pieces : single(await gathered(pieces))
+    if (!call.stream) {
+      const events = (await gathered(held, stream, MAX_ANSWER_BYTES)).flatMap(piece => piece.events)
+      return following([begunBy({ events })], undefined)
+    }
+    if (journey.route!.recover === 'hold') return following(await gathered(held, stream, MAX_ANSWER_BYTES), undefined)
+    if (held.length > 0) held[0] = begunBy(held[0]!)
+    return following(held, stream)
   }
 
-  async function whole(from: Exchange, head: Head): Promise<AsyncIterator<Piece, void>> {
+  async function whole(from: Exchange, head: Head): Promise<Pieces> {
     const bytes = await waited(from.rest(MAX_ANSWER_BYTES, heardSome))
     if (mediaType(head.headers) === 'text/html') throw new Fault('upstream-garbled', { detail: 'an HTML page' })
-    return single(noted(wholePiece(provider, bytes, relayed && !call.stream))!)
+    const piece = wholePiece(provider, bytes, relayed && !call.stream)
+    noted(piece)
+    over()
+    return following([begunBy(piece)], undefined)
   }
+
+  const begunBy = (first: Piece) => (relayed ? first : introduced(first, target.model))
 
   /** The first bytes are the beginning of the answer, and the silence is counted anew after any. */
   function heardSome(): void {
     times.begun()
-    times.waiting()
+    times.waiting(clock.ticks())
   }
 
   async function refusal(from: Exchange, head: Head): Promise<Fault> {
@@ -221,31 +286,25 @@ function begin(gateway: Gateway, journey: Journey, target: Target, key: HeldKey,
     })
   }
 
-  function noted(piece: Piece | undefined): Piece | undefined {
-    for (const event of piece?.events ?? []) if (event.type === 'usage') usage = event.usage
-    return piece
-  }
-
-  /** The end of the attempt comes with the end of its pieces. */
-  function settling(pieces: AsyncIterator<Piece, void>): AsyncIterator<Piece, void> {
-    return {
-      async next() {
-        try {
-          const result = await pieces.next()
-          journey.usage = usage
-          if (result.done) over()
-          return result
-        } catch (thrown) {
-          const fault = faultOf(thrown)
-          over(fault)
-          throw fault
-        }
-      },
+  function noted({ events }: Piece): void {
+    for (const event of events) {
+      if (event.type === 'usage') usage = event.usage
+      else if ('text' in event) said += event.text.length
+      else if (event.type === 'tool-delta') said += event.json.length
     }
   }
 
-  return { run, over, usage: () => usage }
+  return {
+    run,
+    over,
+    recorded(written) {
+      record = written
+      writeDown()
+    },
+  }
 }
+
+const NOTHING: readonly string[] = []
 
 function isGood(head: Head): boolean {
   return head.status >= 200 && head.status <= 299

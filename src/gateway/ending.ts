@@ -1,19 +1,25 @@
 /*
- * Sees an answer to its end and tells it exactly once. An answer is complete, or it broke off and the client is told so, or the client
- * left. What ends first counts; whatever comes later changes nothing.
+ * Sees an answer to its end and tells it exactly once. An answer is complete, perhaps after another went on where the first one broke off;
+ * or it broke off and the client is told so; or the client left. What ends first counts; whatever comes later changes nothing.
  */
-import type { Ending } from '../core/attempt.ts'
+import type { Answer, Ending } from '../core/attempt.ts'
 import type { Piece } from '../core/chat.ts'
 import type { AnswerWriter } from '../core/dialect.ts'
-import { faultOf } from '../core/fault.ts'
+import { type Fault, faultOf } from '../core/fault.ts'
+import { given } from '../resilience/recovery.ts'
 import type { Gateway, Journey } from './gateway.ts'
+import { mayResume, resumed } from './resume.ts'
 
 export interface Told extends AsyncIterator<Uint8Array, void> {
   /** All of it at once, for an answer that is not streamed. Rejects with the Fault that broke it, which nobody has been told then. */
   whole(): Promise<Uint8Array>
 }
 
-export function told(gateway: Gateway, journey: Journey, writer: AnswerWriter, pieces: AsyncIterator<Piece, void>): Told {
+export function told(gateway: Gateway, journey: Journey, writer: AnswerWriter, first: Answer): Told {
+  let answer = first
+  const had = mayResume(journey) ? given(journey.call!) : undefined
+  /** Why the first answer broke off: what an end without recovery is told to have been. */
+  let original: Fault | undefined
   let over = false
   let lastWords: Uint8Array | undefined
 
@@ -23,8 +29,7 @@ export function told(gateway: Gateway, journey: Journey, writer: AnswerWriter, p
   }
 
   /** The answer breaks off: the client is told, if it still reads. */
-  function breakOff(thrown: unknown): void {
-    const fault = faultOf(thrown)
+  function breakOff(fault: Fault): void {
     if (over) return
     if (fault.kind === 'client-gone') return close({ kind: 'abandoned' })
     close({ kind: 'broken', fault })
@@ -34,20 +39,26 @@ export function told(gateway: Gateway, journey: Journey, writer: AnswerWriter, p
   // Nobody may ever begin to read this: so what ends the journey from outside is heard here, and not by a `finally`.
   journey.stop.heard(breakOff)
 
+  function seen(piece: Piece): Uint8Array | undefined {
+    for (const event of piece.events) if (event.type === 'usage') journey.usage = event.usage
+    had?.see(piece.events)
+    return writer.write(piece)
+  }
+
   async function next(): Promise<IteratorResult<Uint8Array, void>> {
     while (!over) {
       try {
-        const { done, value } = await pieces.next()
+        const piece = await answer.pieces.next()
         if (over) break
-        if (done || value === undefined) {
+        if (piece === undefined) {
           lastWords = writer.end()
-          close({ kind: 'complete' })
+          close({ kind: original === undefined ? 'complete' : 'recovered' })
           break
         }
-        const bytes = writer.write(value)
+        const bytes = seen(piece)
         if (bytes !== undefined) return { done: false, value: bytes }
       } catch (thrown) {
-        breakOff(thrown)
+        await goOn(faultOf(thrown))
       }
     }
     const value = lastWords
@@ -55,11 +66,19 @@ export function told(gateway: Gateway, journey: Journey, writer: AnswerWriter, p
     return value === undefined ? { done: true, value } : { done: false, value }
   }
 
+  async function goOn(fault: Fault): Promise<void> {
+    original ??= fault
+    const further = over || had === undefined ? undefined : await resumed(gateway, journey, had, answer, fault)
+    if (over) further?.drop()
+    else if (further === undefined) breakOff(original)
+    else answer = further
+  }
+
   async function whole(): Promise<Uint8Array> {
     for (;;) {
-      const { done, value } = await pieces.next()
-      if (done || value === undefined) break
-      writer.write(value)
+      const piece = await answer.pieces.next()
+      if (piece === undefined) break
+      seen(piece)
     }
     const body = writer.end()
     close({ kind: 'complete' })

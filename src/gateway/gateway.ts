@@ -1,6 +1,6 @@
 /** Everything that a journey needs, in one list. `assemble.ts` makes it from the configuration; tests pass their own. */
 
-import type { AttemptRecord, Ending, Target } from '../core/attempt.ts'
+import type { AttemptRecord, Ending, Plan, Target } from '../core/attempt.ts'
 import type { ChatCall, Usage } from '../core/chat.ts'
 import type { Clock } from '../core/clock.ts'
 import type { Fault } from '../core/fault.ts'
@@ -40,6 +40,9 @@ export interface Journey {
   deadlineTicks: number
   /** Estimated tokens of the call, to reserve of limits. */
   tokens: number
+  plan: Plan
+  /** How far the plan has been walked. */
+  at: number
   readonly attempts: AttemptRecord[]
   /** The attempt that failed last, for deciding on the next step. */
   last: { readonly target: Target; readonly fault: Fault } | undefined
@@ -50,12 +53,21 @@ export interface Journey {
   contextOver: number | undefined
   /** Whether the step under way was paid for from the route's extra attempts. */
   tookExtra: boolean
+  /** Whether a step has been taken beside another, or was wanted: once per call. */
+  hedged: boolean
+  /** Whether the target of a broken answer has been asked for it again: once per call. */
+  askedAgain: boolean
+  /** The target whose answer the client was given first. */
   answeredBy: Target | undefined
   firstTokenMs: number | undefined
+  /** Of the answer as the client got it; what was paid for stands with the attempts. */
   usage: Usage | undefined
   leftOut: readonly string[]
   malformed: number
   /** Milliseconds spent waiting for upstreams, pauses before a retry included: what is left of the whole is ours. */
   upstreamMs: number
+  /** How many attempts wait for their upstreams now, and since when there has been one. */
+  waits: number
+  waitsSince: number
   ending: Ending | undefined
 }

@@ -1,7 +1,7 @@
 /** The response headers of a call: its id, what the operator lets clients know, and for refusals when to come back. */
 import type { Fault } from '../core/fault.ts'
-import { costUsd } from '../usage/price.ts'
 import type { Gateway, Journey } from './gateway.ts'
+import { costOf } from './ledger.ts'
 
 const NO_STORE = 'private, no-store'
 
@@ -19,7 +19,7 @@ export function answerHeaders(gateway: Gateway, journey: Journey): Record<string
   if (gateway.headersShown === 'none') return headers
   tell(gateway, journey, headers)
   if (!stream) {
-    const cost = costUsd(journey.answeredBy?.abilities.price, journey.usage)
+    const cost = costOf(journey)
     if (cost !== undefined) headers['x-understudy-cost-usd'] = cost.toFixed(6)
   }
   return headers
@@ -47,8 +47,11 @@ function tell(gateway: Gateway, journey: Journey, headers: Record<string, string
   headers['x-understudy-cache'] = 'off'
   if (journey.leftOut.length > 0) headers['x-understudy-left-out'] = journey.leftOut.join(', ')
   if (gateway.headersShown === 'full' && journey.attempts.length > 0) {
-    headers['x-understudy-trail'] = journey.attempts
-      .map(({ target, outcome, ms }) => `${target.id};${outcome};${Math.round(ms)}ms`)
-      .join(', ')
+    headers['x-understudy-trail'] = trailOf(journey)
   }
+}
+
+/** One entry per attempt so far. */
+export function trailOf({ attempts }: Journey): string {
+  return attempts.map(({ target, outcome, broke, ms }) => `${target.id};${broke ?? outcome};${Math.round(ms)}ms`).join(', ')
 }

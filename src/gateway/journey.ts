@@ -3,18 +3,16 @@
  * before it made, so it is straight-line code. A refusal is a Fault thrown from anywhere below; it is answered at one place, here.
  */
 import { randomUUID } from 'node:crypto'
-import type { Outcome, Plan, Target } from '../core/attempt.ts'
-import type { Piece } from '../core/chat.ts'
+import type { Plan, Target } from '../core/attempt.ts'
 import type { Dialect } from '../core/dialect.ts'
 import { faultOf } from '../core/fault.ts'
 import type { Stop } from '../core/stop.ts'
 import { estimatedTokens } from '../usage/estimate.ts'
-import { attempt } from './attempt.ts'
 import { told } from './ending.ts'
 import type { Gateway, Journey } from './gateway.ts'
 import { answerHeaders, refusalHeaders } from './headers.ts'
 import { planFor } from './routes.ts'
-import { decide, exhausted, goesOn, lastResort, notTried } from './steps.ts'
+import { firstAnswer } from './walk.ts'
 
 /** What goes back to the client: a body, or a stream of bytes with a sign of life to send while it is silent. */
 export interface Reply {
@@ -25,6 +23,9 @@ export interface Reply {
   readonly stream?: AsyncIterator<Uint8Array, void>
   readonly heartbeat?: { readonly everyMs: number; readonly bytes: Uint8Array }
 }
+
+const NO_PLAN: Plan = []
+const NOTHING: readonly string[] = []
 
 /** A call has reached us: nothing of it is known but its head. */
 export function arrive(gateway: Gateway, requestId: string | undefined, stop: Stop): Journey {
@@ -38,18 +39,24 @@ export function arrive(gateway: Gateway, requestId: string | undefined, stop: St
     route: undefined,
     deadlineTicks: Number.POSITIVE_INFINITY,
     tokens: 0,
+    plan: NO_PLAN,
+    at: 0,
     attempts: [],
     last: undefined,
     tried: new Set(),
     retryAtMs: undefined,
     contextOver: undefined,
     tookExtra: false,
+    hedged: false,
+    askedAgain: false,
     answeredBy: undefined,
     firstTokenMs: undefined,
     usage: undefined,
-    leftOut: [],
+    leftOut: NOTHING,
     malformed: 0,
     upstreamMs: 0,
+    waits: 0,
+    waitsSince: 0,
     ending: undefined,
   }
 }
@@ -70,14 +77,18 @@ export async function serve(gateway: Gateway, dialect: Dialect, journey: Journey
     journey.deadlineTicks = journey.startedTicks + route.deadlineMs
     journey.tokens = estimatedTokens(call)
     route.allowance.called()
+    route.hedge?.share.called()
 
     const { circuits, random, keys } = gateway
     const retriesOf = (target: Target) => Math.max(target.retry.attempts, keys.size(target.providerName) - 1)
-    const plan = planFor(route, carried, call, client, circuits.ramp, random, retriesOf)
-    const pieces = await firstAnswer(gateway, journey, plan)
+    journey.plan = planFor(route, carried, call, client, circuits.ramp, random, retriesOf)
+    const answer = await firstAnswer(gateway, journey)
+    journey.answeredBy = answer.target
+    journey.leftOut = answer.leftOut
+    journey.firstTokenMs = gateway.clock.ticks() - journey.startedTicks
 
     const writer = dialect.writer(call, gateway.clock.now())
-    const stream = told(gateway, journey, writer, pieces)
+    const stream = told(gateway, journey, writer, answer)
     if (!call.stream) {
       const whole = await stream.whole()
       return { status: 200, headers: answerHeaders(gateway, journey), body: whole }
@@ -88,35 +99,6 @@ export async function serve(gateway: Gateway, dialect: Dialect, journey: Journey
   } catch (thrown) {
     return refuse(gateway, dialect, journey, thrown)
   }
-}
-
-/** The pieces of the first step of the plan that answers. Throws the Fault that the client is to be told when none does. */
-async function firstAnswer(gateway: Gateway, journey: Journey, plan: Plan): Promise<AsyncIterator<Piece, void>> {
-  for (const step of plan) {
-    const decided = decide(gateway, journey, step)
-    const decision = typeof decided === 'string' ? decided : await decided
-    if (decision === 'skip') continue
-    if (decision !== 'go') {
-      gateway.ledger.attempted(journey, { target: step.target, outcome: `passed-over:${decision}`, ms: 0 })
-      continue
-    }
-    const pieces = outcomeOf(gateway, journey, step.target, await attempt(gateway, journey, step))
-    if (pieces !== undefined) return pieces
-  }
-  const target = lastResort(gateway, journey)
-  if (target !== undefined) {
-    const pieces = outcomeOf(gateway, journey, target, await attempt(gateway, journey, { target, again: 0 }, true))
-    if (pieces !== undefined) return pieces
-  }
-  throw exhausted(gateway, journey)
-}
-
-/** The pieces, if there are any; nothing, if the next step is to be tried; throws, if none may be. */
-function outcomeOf(gateway: Gateway, journey: Journey, target: Target, outcome: Outcome): AsyncIterator<Piece, void> | undefined {
-  if (outcome.kind === 'answered') return outcome.pieces
-  if (outcome.kind === 'passed-over') notTried(journey, outcome.retryAtMs)
-  else if (!goesOn(gateway, journey, target, outcome.fault)) throw outcome.fault
-  return undefined
 }
 
 /** The one place where a call is refused. */

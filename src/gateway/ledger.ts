@@ -1,5 +1,5 @@
 /** Closes a journey, once: metrics and one log line. What each attempt showed is written down as it happens. */
-import type { AttemptRecord, Ending, Target } from '../core/attempt.ts'
+import type { AttemptRecord, Ending, RecoveryKind, Target } from '../core/attempt.ts'
 import type { Usage } from '../core/chat.ts'
 import type { Clock } from '../core/clock.ts'
 import type { Fault, FaultName } from '../core/fault.ts'
@@ -13,6 +13,10 @@ export interface Ledger {
   /** An event of this target's stream made no sense and was left out. */
   malformed(target: Target): void
   inFlight(target: Target, by: 1 | -1): void
+  /** A second attempt was made beside a slow one: which of them answered first, if any did. */
+  hedged(journey: Journey, result: 'won' | 'lost' | 'failed'): void
+  /** A target was asked to go on with a broken answer. */
+  recovered(journey: Journey, kind: RecoveryKind, result: 'recovered' | 'differs' | 'failed'): void
   /** The first ending of a journey counts; any later one is passed by. */
   close(journey: Journey, ending: Ending): void
 }
@@ -25,6 +29,18 @@ const labelOf = (target: Target) => (target.label === target.model ? target.id :
 /** Faults whose detail may quote the call: their message stays out of the log. */
 const ABOUT_THE_CALL: ReadonlySet<FaultName> = new Set(['upstream-refused-call', 'context-too-long', 'content-filtered'])
 
+const NO_ERRORS: ReadonlySet<string> = new Set(['answered', 'cancelled', 'client-gone'])
+
+/** What all attempts of a call cost together, as far as it is known; undefined when nothing of it is. */
+export function costOf({ attempts }: Journey): number | undefined {
+  let sum: number | undefined
+  for (const { target, usage } of attempts) {
+    const cost = costUsd(target.abilities.price, usage)
+    if (cost !== undefined) sum = (sum ?? 0) + cost
+  }
+  return sum
+}
+
 export function ledger(clock: Clock, metrics: Metrics, log: Log): Ledger {
   function attempted(journey: Journey, attempt: AttemptRecord): void {
     journey.attempts.push(attempt)
@@ -33,8 +49,7 @@ export function ledger(clock: Clock, metrics: Metrics, log: Log): Ledger {
     metrics.count('llm_attempts_total', [providerName, label, outcome])
     if (outcome.startsWith('passed-over:')) return
     metrics.observe('llm_attempt_seconds', [providerName, label, outcome], ms / 1000)
-    if (outcome !== 'answered' && outcome !== 'client-gone') metrics.count('llm_errors_total', [providerName, label, outcome])
-    if (attempt.usage !== undefined) countUsage(journey, target, attempt.usage)
+    if (!NO_ERRORS.has(outcome)) metrics.count('llm_errors_total', [providerName, label, outcome])
   }
 
   function close(journey: Journey, ending: Ending): void {
@@ -47,22 +62,32 @@ export function ledger(clock: Clock, metrics: Metrics, log: Log): Ledger {
   }
 
   function count(journey: Journey, ending: Ending, status: number, ms: number): void {
-    const { answeredBy, usage } = journey
+    const { answeredBy } = journey
     const route = journey.route?.name ?? NONE
     const client = journey.client?.name ?? NONE
     const stream = journey.call?.stream === true
     const target = answeredBy === undefined ? NONE : labelOf(answeredBy)
     metrics.count('llm_requests_total', [route, client, target, String(status), String(stream)])
     countFailovers(journey, route)
-    if (journey.route !== undefined) metrics.observe('llm_overhead_seconds', [route], Math.max(0, ms - journey.upstreamMs) / 1000)
+    if (journey.route !== undefined) metrics.observe('llm_overhead_seconds', [route], Math.max(0, ms - waitedMs(journey)) / 1000)
+    for (const attempt of journey.attempts) countPaid(journey, attempt)
     if (answeredBy === undefined) return
     metrics.observe('llm_latency_seconds', [route, target], ms / 1000)
     metrics.observe('llm_first_token_seconds', [route, target], journey.firstTokenMs! / 1000)
-    if (ending.kind === 'broken')
-      metrics.count('llm_errors_total', [answeredBy.providerName, answeredBy.label, ending.fault.kind])
     if (stream) metrics.count('llm_stream_endings_total', [route, ending.kind])
-    if (usage !== undefined) countUsage(journey, answeredBy, usage)
-    if (costUsd(answeredBy.abilities.price, usage) === undefined) metrics.count('llm_unpriced_requests_total', [target])
+  }
+
+  /** Every attempt that was paid for counts, whatever became of it. */
+  function countPaid(journey: Journey, { target, outcome, usage, broke }: AttemptRecord): void {
+    if (broke !== undefined && broke !== 'client-gone')
+      metrics.count('llm_errors_total', [target.providerName, target.label, broke])
+    if (usage !== undefined) countUsage(journey, target, usage)
+    if (outcome === 'answered' && costUsd(target.abilities.price, usage) === undefined)
+      metrics.count('llm_unpriced_requests_total', [labelOf(target)])
+  }
+
+  function waitedMs({ upstreamMs, waits, waitsSince }: Journey): number {
+    return waits > 0 ? upstreamMs + clock.ticks() - waitsSince : upstreamMs
   }
 
   /** Tokens and cost of one attempt, whether it answered or failed after it had told them. */
@@ -81,12 +106,15 @@ export function ledger(clock: Clock, metrics: Metrics, log: Log): Ledger {
     if (cost !== undefined) metrics.count('llm_cost_usd_total', [route, client, label], cost)
   }
 
+  /** From one target to the next that was tried because of it; a second attempt beside a slow one is none. */
   function countFailovers({ attempts }: Journey, route: string): void {
-    for (let at = 1; at < attempts.length; at++) {
-      const from = attempts[at - 1]!
-      const to = attempts[at]!
-      if (from.target === to.target || to.outcome.startsWith('passed-over:')) continue
-      metrics.count('llm_failover_total', [route, labelOf(from.target), labelOf(to.target), from.outcome])
+    let from: AttemptRecord | undefined
+    for (const to of attempts) {
+      if (to.outcome === 'cancelled') continue
+      const reason = from?.broke ?? from?.outcome ?? 'answered'
+      if (reason !== 'answered' && from!.target !== to.target && to.role !== 'hedge' && !to.outcome.startsWith('passed-over:'))
+        metrics.count('llm_failover_total', [route, labelOf(from!.target), labelOf(to.target), reason])
+      from = to
     }
   }
 
@@ -107,7 +135,7 @@ export function ledger(clock: Clock, metrics: Metrics, log: Log): Ledger {
       fault: fault?.kind,
       detail: fault === undefined || ABOUT_THE_CALL.has(fault.kind) ? undefined : fault.details.detail,
       usage,
-      costUsd: costUsd(answeredBy?.abilities.price, usage),
+      costUsd: costOf(journey),
       leftOut: journey.leftOut.length > 0 ? journey.leftOut : undefined,
       malformed: journey.malformed > 0 ? journey.malformed : undefined,
       attempts: journey.attempts.map(written),
@@ -120,6 +148,8 @@ export function ledger(clock: Clock, metrics: Metrics, log: Log): Ledger {
   return {
     attempted,
     malformed: ({ providerName, label }) => metrics.count('llm_errors_total', [providerName, label, 'upstream-garbled']),
+    hedged: ({ route }, result) => metrics.count('llm_hedges_total', [route!.name, result]),
+    recovered: ({ route }, kind, result) => metrics.count('llm_recoveries_total', [route!.name, kind, result]),
     inFlight: (target, by) => metrics.change('llm_in_flight', [labelOf(target)], by),
     close,
   }
@@ -133,7 +163,7 @@ function statusOf(ending: Ending): number {
 const isOurs = (fault: Fault | undefined) => fault?.kind === 'internal'
 const rounded = (ms: number) => Math.round(ms * 10) / 10
 
-function written({ target, key, outcome, ms, detail, status }: AttemptRecord): object {
+function written({ target, key, outcome, ms, role, slow, detail, status, broke }: AttemptRecord): object {
   const quotes = ABOUT_THE_CALL.has(outcome as FaultName)
-  return { target: target.id, key, outcome, ms: rounded(ms), status, detail: quotes ? undefined : detail }
+  return { target: target.id, key, outcome, ms: rounded(ms), role, slow, status, broke, detail: quotes ? undefined : detail }
 }

@@ -25,6 +25,10 @@ export interface Route {
   readonly allowance: Allowance
   /** Undefined: never. */
   readonly heartbeatMs: number | undefined
+  /** What becomes of a stream that breaks off after content. */
+  readonly recover: 'off' | 'splice' | 'prefill' | 'hold'
+  /** Undefined: a slow target is waited for. `share`: how many calls may have a second attempt beside the first. */
+  readonly hedge: { readonly afterMs: number; readonly share: Allowance } | undefined
 }
 
 export interface Routes {

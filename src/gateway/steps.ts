@@ -17,8 +17,11 @@ const LATE_MS = 5
 /** `go`: take it. `skip`: a retry that the fault before it does not allow. Otherwise the reason for which it is passed over. */
 export type Decision = 'go' | 'skip' | PassedOver
 
-/** At once, but for a retry, which may have to wait. Throws or rejects when the client has left. */
-export function decide(gateway: Gateway, journey: Journey, step: Step): Decision | Promise<Decision> {
+/**
+ * At once, but for a retry, which may have to wait. Throws or rejects when the client has left.
+ * @param extra whether it counts as an extra attempt whatever has been tried before
+ */
+export function decide(gateway: Gateway, journey: Journey, step: Step, extra = false): Decision | Promise<Decision> {
   if (step.passedOver !== undefined) return step.passedOver
   if (journey.stop.fault !== undefined) throw journey.stop.fault
   const leftMs = journey.deadlineTicks - gateway.clock.ticks()
@@ -26,7 +29,7 @@ export function decide(gateway: Gateway, journey: Journey, step: Step): Decision
   if (leftMs < LEAST_MS) return 'no-time'
   if (journey.contextOver !== undefined && !isLarger(step.target, journey.contextOver)) return 'incapable'
   // The first failover of a call is free.
-  journey.tookExtra = journey.tried.size >= 2
+  journey.tookExtra = extra || journey.tried.size >= 2
   return journey.tookExtra && !journey.route!.allowance.take() ? 'extra-attempts' : 'go'
 }
 
@@ -106,7 +109,9 @@ const opens = (gateway: Gateway, target: Target) => gateway.circuits.opensAtMs(t
 
 /** What the client is told when no step is left: the one fault that all attempts had, or that nothing worked; no provider, host or key. */
 export function exhausted(gateway: Gateway, journey: Journey): Fault {
-  const failed = journey.attempts.filter(({ outcome }) => outcome !== 'answered' && !outcome.startsWith('passed-over:'))
+  const failed = journey.attempts.filter(
+    ({ outcome }) => outcome !== 'answered' && outcome !== 'cancelled' && !outcome.startsWith('passed-over:'),
+  )
   const { last } = journey
   const inOneWay = last !== undefined && failed.every(({ outcome }) => outcome === last.fault.kind)
   // About the call itself, which would fail anywhere in this way: what the provider said helps most.

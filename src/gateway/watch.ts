@@ -7,8 +7,8 @@ import type { Clock } from '../core/clock.ts'
 import { Fault } from '../core/fault.ts'
 
 export interface Watch {
-  /** We wait for the upstream from now on. */
-  waiting(): void
+  /** We wait for the upstream from `nowTicks` on. */
+  waiting(nowTicks: number): void
   /** It has spoken. While nobody waits for it, its silence is ours. */
   heard(): void
   /** The answer has begun: from now on `idle` counts instead of `first_token`. */
@@ -67,8 +67,8 @@ export function watch(
   arm()
 
   return {
-    waiting() {
-      waitingSince = clock.ticks()
+    waiting(nowTicks) {
+      waitingSince = nowTicks
     },
     heard() {
       waitingSince = undefined

@@ -40,6 +40,16 @@ export const METRICS = {
   llm_key_state: ['gauge', '0 ready, 1 resting, 2 retired', ['provider', 'key']],
   llm_in_flight: ['gauge', 'tries under way', ['target']],
   llm_stream_endings_total: ['counter', 'how streams ended: complete, recovered, broken, abandoned', ['route', 'ending']],
+  llm_recoveries_total: [
+    'counter',
+    'targets asked to go on with a broken stream: kind splice or prefill; result recovered, differs or failed',
+    ['route', 'kind', 'result'],
+  ],
+  llm_hedges_total: [
+    'counter',
+    'second attempts beside a slow one: won, lost (the first answered sooner), or failed (neither answered)',
+    ['route', 'result'],
+  ],
   llm_build_info: ['gauge', 'always 1', ['version']],
 } as const satisfies Record<string, readonly ['counter' | 'gauge' | 'histogram', help: string, labels: readonly string[]]>
 

@@ -1,5 +1,5 @@
 /** Tokens of a call before it is made, from its size alone: good enough to reserve, corrected when the usage is known. */
-import type { ChatCall, ContentPart } from '../core/chat.ts'
+import type { ChatCall, ContentPart, Usage } from '../core/chat.ts'
 import { asObject } from '../core/json.ts'
 
 /** English text and JSON have about this many bytes to a token. */
@@ -34,4 +34,16 @@ function enclosedBytes(part: ContentPart): number {
 export function estimatedTokens(call: ChatCall): number {
   const answer = call.body.max_completion_tokens ?? call.body.max_tokens ?? 0
   return estimatedInputTokens(call) + answer * (call.body.n ?? 1)
+}
+
+/** Tokens of a text of which only the length is known. */
+export const tokensOf = (characters: number): number => Math.ceil(characters / BYTES_PER_TOKEN)
+
+/**
+ * The usage of an answer that broke off before it told all of it: what was told, and for the rest what the call and the text so far come to.
+ * @param characters of text, thoughts and calls that came
+ */
+export function usageSoFar(call: ChatCall, told: Usage | undefined, characters: number): Usage {
+  const output = Math.max(told?.output ?? 0, tokensOf(characters) - (told?.reasoning ?? 0))
+  return { ...told, input: told?.input ?? estimatedInputTokens(call), output }
 }

@@ -107,6 +107,7 @@ test('a failover is counted from the target left to the target tried, with what 
 test('tokens are counted by kind and paid by the price of the target', async () => {
   const usage = { input: 1_000, cached: 0, output: 200, reasoning: 50 }
   const { written, journey, series, lines } = open({ answeredBy: B, firstTokenMs: 5, usage })
+  written.attempted(journey, tried(B, 'answered', { usage }))
   written.close(journey, { kind: 'complete' })
   const kinds = (await series('llm_tokens_total')).map(line => line.replace(/.*kind="(\w+)"} /, '$1 '))
   assert.deepEqual(kinds, ['input 1000', 'output 200', 'reasoning 50'])
@@ -116,16 +117,39 @@ test('tokens are counted by kind and paid by the price of the target', async () 
 })
 
 test('an answer whose price or usage is unknown is counted as unpriced, not as free', async () => {
-  for (const more of [
-    { answeredBy: A, usage: { input: 1, output: 1 } },
-    { answeredBy: B, usage: undefined },
-  ]) {
-    const { written, journey, series, lines } = open({ firstTokenMs: 5, ...more })
+  for (const attempt of [tried(A, 'answered', { usage: { input: 1, output: 1 } }), tried(B, 'answered')]) {
+    const { written, journey, series, lines } = open({ firstTokenMs: 5, answeredBy: attempt.target })
+    written.attempted(journey, attempt)
     written.close(journey, { kind: 'complete' })
     assert.equal((await series('llm_unpriced_requests_total')).length, 1)
     assert.deepEqual(await series('llm_cost_usd_total'), [])
     assert.equal(lines[0]!.costUsd, undefined)
   }
+})
+
+test('every attempt that was paid for counts, whatever became of it', async () => {
+  const usage = { input: 1_000, output: 100 }
+  const { written, journey, series, lines } = open({ answeredBy: B, firstTokenMs: 5, usage })
+  written.attempted(journey, tried(B, 'answered', { usage, broke: 'upstream-stalled' }))
+  written.attempted(journey, tried(B, 'cancelled', { usage, role: 'hedge' }))
+  written.attempted(journey, tried(B, 'upstream-garbled', { usage }))
+  written.attempted(journey, tried(B, 'answered', { usage, role: 'splice' }))
+  written.close(journey, { kind: 'recovered' })
+  assert.deepEqual(await series('llm_cost_usd_total'), ['llm_cost_usd_total{route="r",client="team",target="q/b"} 0.012'])
+  assert.equal(lines[0]!.costUsd, 0.012)
+  assert.deepEqual(lines[0]!.usage, usage, 'the client got one answer')
+})
+
+test('a second attempt beside a slow one is no failover; going on after a break is one', async () => {
+  const { written, journey, series } = open()
+  const C = madeTarget('r/c')
+  written.attempted(journey, tried(B, 'answered', { role: 'hedge', broke: 'upstream-truncated' }))
+  written.attempted(journey, tried(A, 'cancelled'))
+  written.attempted(journey, tried(C, 'answered', { role: 'splice' }))
+  written.close(journey, { kind: 'recovered' })
+  assert.deepEqual(await series('llm_failover_total'), [
+    'llm_failover_total{route="r",from="q/b",to="r/c",reason="upstream-truncated"} 1',
+  ])
 })
 
 test('the gateway’s own part is the whole without the waiting for upstreams', async () => {
@@ -137,6 +161,7 @@ test('the gateway’s own part is the whole without the waiting for upstreams', 
 
 test('the end of a stream is counted, and a break after content as an error of its target', async () => {
   const { written, journey, series } = open({ call: madeCall({ stream: true }), answeredBy: B, firstTokenMs: 5 })
+  written.attempted(journey, tried(B, 'answered', { broke: 'upstream-truncated' }))
   written.close(journey, { kind: 'broken', fault: new Fault('upstream-truncated') })
   assert.deepEqual(await series('llm_stream_endings_total'), ['llm_stream_endings_total{route="r",ending="broken"} 1'])
   assert.deepEqual(await series('llm_errors_total'), ['llm_errors_total{provider="q",model="b",fault="upstream-truncated"} 1'])
@@ -144,10 +169,10 @@ test('the end of a stream is counted, and a break after content as an error of i
 
 test('a model that a caller made up is `other` in every metric, and itself in the log', async () => {
   const madeUp = madeTarget('p/made-up', { label: 'other' })
-  const { written, journey, series, lines } = open({ answeredBy: madeUp, firstTokenMs: 5, usage: { input: 1, output: 1 } })
+  const { written, journey, series, lines } = open({ answeredBy: madeUp, firstTokenMs: 5 })
   written.inFlight(madeUp, 1)
   written.attempted(journey, tried(A, 'upstream-error'))
-  written.attempted(journey, tried(madeUp, 'answered'))
+  written.attempted(journey, tried(madeUp, 'answered', { usage: { input: 1, output: 1 } }))
   written.malformed(madeUp)
   written.close(journey, { kind: 'complete' })
   for (const name of [

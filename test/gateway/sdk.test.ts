@@ -114,7 +114,7 @@ describe('the official openai SDK', () => {
       })
 
       it('sees a stream that is cut as an error, and not as a short answer', async () => {
-        const { client } = await start({ speaks, script: [{ cut_after: 4, cut_how: 'clean' }] })
+        const { client } = await start({ speaks, script: [{ cut_after: 4, cut_how: 'clean' }], route: { recover: 'off' } })
         const stream = await client.chat.completions.create({ model: 'pair', messages: [...HELLO], stream: true })
         let text = ''
         await assert.rejects(

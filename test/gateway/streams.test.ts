@@ -52,8 +52,13 @@ describe('streams', () => {
       })
 
       for (const cut_how of ['reset', 'clean', 'half-chunk'] as const) {
-        it(`that are cut after content (${cut_how}) end with an error event and no [DONE]`, async () => {
-          const gateway = await start({ speaks, script: [{ cut_after: 4, cut_how }], primary: { circuit: { failures: 1 } } })
+        it(`that are cut after content (${cut_how}) end with an error event and no [DONE] where nothing recovers them`, async () => {
+          const gateway = await start({
+            speaks,
+            script: [{ cut_after: 4, cut_how }],
+            primary: { circuit: { failures: 1 } },
+            route: { recover: 'off' },
+          })
           const { text, done, error, finish } = await readStream(await gateway.call({ model: 'pair', ...STREAM }))
           assert.equal(ANSWER.startsWith(text), true, `"${text}" is a beginning of the answer`)
           assert.ok(text.length > 0 && text.length < ANSWER.length)
@@ -68,7 +73,7 @@ describe('streams', () => {
       }
 
       it('that fall silent after content end with an error event', async () => {
-        const gateway = await start({ speaks, script: [{ stall_after: 3 }] })
+        const gateway = await start({ speaks, script: [{ stall_after: 3 }], route: { recover: 'off' } })
         const { text, done, error } = await readStream(await gateway.call({ model: 'pair', ...STREAM }))
         assert.ok(text.length > 0)
         assert.equal(done, false)
@@ -78,7 +83,7 @@ describe('streams', () => {
 
       it('that tell of an error after content end with an error event', async () => {
         const error_in_200 = { type: 'overloaded_error', message: 'Overloaded', after: 4 }
-        const gateway = await start({ speaks, script: [{ error_in_200 }] })
+        const gateway = await start({ speaks, script: [{ error_in_200 }], route: { recover: 'off' } })
         const { text, done, error } = await readStream(await gateway.call({ model: 'pair', ...STREAM }))
         assert.ok(ANSWER.startsWith(text) && text.length > 0)
         assert.equal(done, false)

@@ -38,7 +38,7 @@ test('what comes before the content, headers and empty pieces, does not prolong 
   for (let at = 0; at < 10; at++) {
     times.heard()
     await clock.pass(250)
-    times.waiting()
+    times.waiting(clock.ticks())
     await clock.pass(250)
   }
   assert.deepEqual(faults, [first('3000')])
@@ -50,13 +50,13 @@ test('once begun, a silence longer than idle is a stall, measured from when we b
   times.heard()
   times.begun()
   for (let piece = 0; piece < 20; piece++) {
-    times.waiting()
+    times.waiting(clock.ticks())
     await clock.pass(1_900)
     times.heard()
   }
   assert.deepEqual(faults, [])
   const since = clock.ticks()
-  times.waiting()
+  times.waiting(clock.ticks())
   await clock.pass(1_998)
   assert.deepEqual(faults, [])
   await clock.pass(2)
@@ -69,7 +69,7 @@ test('while nobody waits for the upstream, its silence does not count', async ()
   times.begun()
   await clock.pass(50_000)
   assert.deepEqual(faults, [], 'a client that reads slowly')
-  times.waiting()
+  times.waiting(clock.ticks())
   await clock.pass(1_998)
   assert.deepEqual(faults, [])
   await clock.pass(2)
@@ -80,7 +80,7 @@ test('an idle that is shorter than what is left of first_token is not missed', a
   const { clock, faults, times } = watched({ timeouts: { firstTokenMs: 30_000, idleMs: 1_000 } })
   times.heard()
   times.begun()
-  times.waiting()
+  times.waiting(clock.ticks())
   await clock.pass(1_000)
   assert.deepEqual(faults, ['1000 upstream-stalled: silent for 1000 ms (idle)'])
 })
@@ -91,11 +91,11 @@ test('the whole attempt is bounded by total; it is not blamed while we were the 
     times.heard()
     times.begun()
     for (let at = 0; at < 9; at++) {
-      times.waiting()
+      times.waiting(clock.ticks())
       await clock.pass(1_000)
       times.heard()
     }
-    if (!weWait) times.waiting()
+    if (!weWait) times.waiting(clock.ticks())
     await clock.pass(60_000)
     assert.deepEqual(faults, [`10000 upstream-timeout${weWait ? ' blameless' : ''}: not within 10000 ms (total)`])
   }
@@ -112,7 +112,7 @@ test('the deadline of the call ends it, blamed only when the attempt had all of 
     if (hasBegun) {
       times.heard()
       times.begun()
-      times.waiting()
+      times.waiting(clock.ticks())
     }
     await clock.pass(1_498)
     assert.deepEqual(faults, [])
@@ -134,7 +134,7 @@ test('there is one timer at a time, however many pieces come, and none when it h
   times.begun()
   assert.equal(clock.waiting(), 1)
   for (let piece = 0; piece < 1_000; piece++) {
-    times.waiting()
+    times.waiting(clock.ticks())
     times.heard()
     if (piece % 100 === 0) await clock.pass(700)
     assert.equal(clock.waiting(), 1)
@@ -142,7 +142,7 @@ test('there is one timer at a time, however many pieces come, and none when it h
   times.stop()
   times.stop()
   assert.equal(clock.waiting(), 0)
-  times.waiting()
+  times.waiting(clock.ticks())
   times.heard()
   times.begun()
   assert.equal(clock.waiting(), 0, 'what comes after the end begins nothing again')

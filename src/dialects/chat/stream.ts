@@ -13,7 +13,7 @@ const DONE = Buffer.from('data: [DONE]\n\n')
 const HEARTBEAT = Buffer.from(': ping\n\n')
 
 export function streamWriter(call: ChatCall, createdMs: number): AnswerWriter {
-  const created = Math.floor(createdMs / 1000)
+  let created = Math.floor(createdMs / 1000)
   let id: string | undefined
   let model = call.model
   let usage: Usage | undefined
@@ -36,7 +36,8 @@ export function streamWriter(call: ChatCall, createdMs: number): AnswerWriter {
     if (event.type === 'start') {
       if (event.id !== '') id ??= event.id
       if (event.model !== '') model = event.model
-    } else if (event.type !== 'usage') begun.add(event.choice)
+      created = event.createdS ?? created
+    } else if ('choice' in event) begun.add(event.choice)
   }
 
   function write1(event: ChatEvent): string {
@@ -47,6 +48,8 @@ export function streamWriter(call: ChatCall, createdMs: number): AnswerWriter {
       case 'usage':
         usage = event.usage
         return ''
+      case 'answer-recovered':
+        return `: recovered by ${event.kind}${event.trail === undefined ? '' : `; x-understudy-trail: ${event.trail}`}\n\n`
       case 'text-delta':
         return delta(event.choice, { content: event.text })
       case 'refusal-delta':

@@ -52,7 +52,7 @@ export function wholeWriter(call: ChatCall, createdMs: number): AnswerWriter {
       if (event.id !== '') id = event.id
       if (event.model !== '') model = event.model
     } else if (event.type === 'usage') usage = event.usage
-    else takeOfChoice(choiceAt(event.choice), event)
+    else if ('choice' in event) takeOfChoice(choiceAt(event.choice), event)
   }
 
   function end(): Uint8Array {
@@ -81,7 +81,7 @@ export function wholeWriter(call: ChatCall, createdMs: number): AnswerWriter {
   }
 }
 
-function takeOfChoice(choice: Choice, event: Exclude<ChatEvent, { type: 'start' | 'usage' }>): void {
+function takeOfChoice(choice: Choice, event: Extract<ChatEvent, { choice: number }>): void {
   switch (event.type) {
     case 'text-delta':
       choice.text = (choice.text ?? '') + event.text

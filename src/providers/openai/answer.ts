@@ -73,7 +73,7 @@ export function answerDecoder(traits: AnswerTraits): Decoder {
     // A first chunk may hold nothing yet (Azure's prompt filter); with the first choice it has to be as good as it gets.
     if (!started && ((id !== '' && model !== '') || ((id !== '' || model !== '') && list.length > 0))) {
       started = true
-      events.push({ type: 'start', id, model })
+      events.push({ type: 'start', id, model, ...(typeof chunk.created === 'number' && { createdS: chunk.created }) })
     }
     choices ??= newChoices({ id, model })
     for (const [place, each] of list.entries()) {

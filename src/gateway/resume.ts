@@ -1,0 +1,158 @@
+/*
+ * An answer broke off after the client had been given a part of it. The next targets of the plan are asked for it again, each in the ways
+ * that the route allows, until one says what continues what the client has; where there is no other, the same target is asked once more.
+ */
+import type { Answer, RecoveryKind, Target } from '../core/attempt.ts'
+import type { ChatCall, ChatEvent, Pieces, Usage } from '../core/chat.ts'
+import { Fault } from '../core/fault.ts'
+import { beginningOf, type Continuation, continuation, type Given } from '../resilience/recovery.ts'
+import { tokensOf } from '../usage/estimate.ts'
+import { attempt } from './attempt.ts'
+import type { Gateway, Journey } from './gateway.ts'
+import { trailOf } from './headers.ts'
+import { decide, goesOn } from './steps.ts'
+
+const KINDS: Readonly<Record<string, readonly RecoveryKind[]>> = { splice: ['splice'], prefill: ['prefill', 'splice'] }
+
+/** Whether anybody could have to know what the client was given: asked once per call. */
+export function mayResume({ call, route }: Journey): boolean {
+  return call!.stream && route!.recover in KINDS
+}
+
+/**
+ * @param broken the answer that ended with `fault`
+ * @returns what continues it; undefined when nothing does
+ */
+export async function resumed(
+  gateway: Gateway,
+  journey: Journey,
+  had: Given,
+  broken: Answer,
+  fault: Fault,
+): Promise<Answer | undefined> {
+  if (journey.stop.fault !== undefined || !goesOn(gateway, journey, broken.target, fault) || !had.isContinuable) return undefined
+  /** Those that could do nothing with the call: they are not asked in another way. */
+  const hopeless = new Set<Target>()
+  const others = othersOf(journey)
+  for (const kind of KINDS[journey.route!.recover]!) {
+    let asked = false
+    for (const target of others) {
+      if (hopeless.has(target)) continue
+      const found = await resumedBy(gateway, journey, had, target, kind, hopeless)
+      if (found === 'not asked') continue
+      asked = true
+      if (found !== undefined) return found
+    }
+    if (asked || journey.askedAgain || hopeless.has(broken.target)) continue
+    const found = await resumedBy(gateway, journey, had, broken.target, kind, hopeless)
+    if (found === 'not asked') continue
+    journey.askedAgain = kind === 'splice'
+    if (found !== undefined) return found
+  }
+  return undefined
+}
+
+/** The targets that the plan has not come to yet. */
+function othersOf({ plan, at, tried }: Journey): readonly Target[] {
+  const targets = plan.slice(at).flatMap(step => (step.again > 0 || step.passedOver !== undefined ? [] : [step.target]))
+  return targets.filter(target => !tried.has(target))
+}
+
+async function resumedBy(
+  gateway: Gateway,
+  journey: Journey,
+  had: Given,
+  target: Target,
+  kind: RecoveryKind,
+  hopeless: Set<Target>,
+): Promise<Answer | undefined | 'not asked'> {
+  if (journey.stop.fault !== undefined) return undefined
+  const call = callFor(journey, had, target, kind)
+  if (call === undefined) return 'not asked'
+  const decision = await decide(gateway, journey, { target, again: 0 }, false)
+  if (decision !== 'go') {
+    hopeless.add(target)
+    if (decision !== 'skip') gateway.ledger.attempted(journey, { target, outcome: `passed-over:${decision}`, ms: 0 })
+    return 'not asked'
+  }
+  const outcome = await attempt(gateway, journey, target, call, journey.stop, kind)
+  if (outcome.kind === 'passed-over') {
+    hopeless.add(target)
+    return 'not asked'
+  }
+  let result: 'recovered' | 'differs' | 'failed' = 'failed'
+  try {
+    if (outcome.kind === 'failed') throw outcome.fault
+    const follows = continuation(kind, had, target.provider.prefill === 'echoed')
+    const shown = gateway.headersShown === 'full' ? { trail: trailOf(journey) } : {}
+    const pieces = await matched(outcome.answer, follows, usageFor(kind, had), { type: 'answer-recovered', kind, ...shown })
+    result = pieces === undefined ? 'differs' : 'recovered'
+    return pieces && { ...outcome.answer, pieces }
+  } catch (thrown) {
+    if (!(thrown instanceof Fault)) throw thrown
+    goesOn(gateway, journey, target, thrown)
+    // Who does not take a beginning may still take the call.
+    if (kind !== 'prefill' || thrown.kind !== 'upstream-refused-call') hopeless.add(target)
+    return undefined
+  } finally {
+    gateway.ledger.recovered(journey, kind, result)
+  }
+}
+
+/** The call as this target is to get it; undefined where it cannot be asked in this way. */
+function callFor({ call }: Journey, had: Given, target: Target, kind: RecoveryKind): ChatCall | undefined {
+  if (kind === 'splice') return call
+  const beginning = beginningOf(had.text)
+  const { provider, abilities } = target
+  if (beginning === '' || provider.prefill === undefined || abilities.prefill !== true) return undefined
+  const begun = { ...call!, prefill: beginning }
+  return provider.refuses(begun, target) === undefined ? begun : undefined
+}
+
+/** What an answer that was handed its beginning used, as if it had said the beginning, too: that is what the client got. */
+function usageFor(kind: RecoveryKind, had: Given): (usage: Usage) => Usage {
+  if (kind === 'splice') return usage => usage
+  const begun = tokensOf(had.text.length)
+  return usage => ({
+    ...usage,
+    ...(usage.input !== undefined && { input: Math.max(0, usage.input - begun) }),
+    ...(usage.output !== undefined && { output: usage.output + begun }),
+  })
+}
+
+/** The pieces of the answer that follow what the client has, as they come; undefined when they say something else. */
+async function matched(
+  answer: Answer,
+  follows: Continuation,
+  counted: (usage: Usage) => Usage,
+  told: ChatEvent,
+): Promise<Pieces | undefined> {
+  const recounted = (event: ChatEvent): ChatEvent =>
+    event.type === 'usage' ? { type: 'usage', usage: counted(event.usage) } : event
+  const first: ChatEvent[] = [told]
+  for (;;) {
+    const piece = await answer.pieces.next()
+    const events = piece && follows.take(piece.events)
+    if (events === undefined) {
+      answer.drop()
+      return undefined
+    }
+    first.push(...events.map(recounted))
+    if (follows.isMatched || events.some(({ type }) => type === 'finish')) break
+  }
+  let begun = false
+  return {
+    async next() {
+      if (!begun) {
+        begun = true
+        return { events: first }
+      }
+      const piece = await answer.pieces.next()
+      if (piece === undefined) return undefined
+      const events = follows.take(piece.events)
+      if (events !== undefined) return { events: events.map(recounted) }
+      answer.drop()
+      throw new Fault('upstream-garbled', { detail: 'the answer that went on became another one' })
+    },
+  }
+}

@@ -1,0 +1,140 @@
+/*
+ * Along the plan, to the first answer. Steps are taken one after the other; where the route hedges and the first content is late, the next
+ * one is taken beside the one that is slow, once per call, and the first content wins.
+ */
+import type { Answer, Outcome, Role, Step, Target } from '../core/attempt.ts'
+import { type Stopper, stopper } from '../core/stop.ts'
+import { attempt, UNWANTED } from './attempt.ts'
+import type { Gateway, Journey } from './gateway.ts'
+import { decide, exhausted, goesOn, lastResort, notTried } from './steps.ts'
+
+/** The answer of the first step that gives one. Throws the Fault that the client is to be told when none does. */
+export async function firstAnswer(gateway: Gateway, journey: Journey): Promise<Answer> {
+  for (;;) {
+    const step = await nextStep(gateway, journey)
+    if (step === undefined) break
+    const answer = await tried(gateway, journey, step)
+    if (answer !== undefined) return answer
+  }
+  const target = lastResort(gateway, journey)
+  if (target !== undefined) {
+    const outcome = await attempt(gateway, journey, target, journey.call!, journey.stop, 'last-resort')
+    const answer = answerOf(gateway, journey, target, outcome)
+    if (answer !== undefined) return answer
+  }
+  throw exhausted(gateway, journey)
+}
+
+/** The next step of the plan that may be taken now; those that may not are written down with their reason. */
+async function nextStep(gateway: Gateway, journey: Journey): Promise<Step | undefined> {
+  while (journey.at < journey.plan.length) {
+    const step = journey.plan[journey.at++]!
+    const decided = decide(gateway, journey, step)
+    const decision = typeof decided === 'string' ? decided : await decided
+    if (decision === 'go') return step
+    if (decision !== 'skip') gateway.ledger.attempted(journey, { target: step.target, outcome: `passed-over:${decision}`, ms: 0 })
+  }
+  return undefined
+}
+
+/** The answer, if there is one; nothing, if the next step is to be tried; throws, if none may be. */
+async function tried(gateway: Gateway, journey: Journey, { target }: Step): Promise<Answer | undefined> {
+  const hedgeMs = hedgeAfterMs(journey)
+  if (hedgeMs !== undefined) return raced(gateway, journey, target, hedgeMs)
+  return answerOf(gateway, journey, target, await attempt(gateway, journey, target, journey.call!, journey.stop))
+}
+
+function answerOf(gateway: Gateway, journey: Journey, target: Target, outcome: Outcome): Answer | undefined {
+  if (outcome.kind === 'answered') return outcome.answer
+  if (outcome.kind === 'passed-over') notTried(journey, outcome.retryAtMs)
+  else if (!goesOn(gateway, journey, target, outcome.fault)) throw outcome.fault
+  return undefined
+}
+
+/** How long the step under way is waited for before another one is taken beside it; undefined: as long as it takes. */
+function hedgeAfterMs({ route, hedged }: Journey): number | undefined {
+  return hedged ? undefined : route!.hedge?.afterMs
+}
+
+interface Run {
+  readonly target: Target
+  readonly role: Role | undefined
+  readonly stopper: Stopper
+  readonly outcome: Promise<Outcome>
+}
+
+async function raced(gateway: Gateway, journey: Journey, target: Target, afterMs: number): Promise<Answer | undefined> {
+  const first = begun(gateway, journey, target)
+  const inTime = await within(gateway, first.outcome, afterMs)
+  if (inTime !== undefined) return answerOf(gateway, journey, target, inTime)
+  const step = await hedgeStep(gateway, journey)
+  if (step === undefined) return answerOf(gateway, journey, target, await first.outcome)
+
+  const second = begun(gateway, journey, step.target, 'hedge')
+  const [sooner, later] = await firstOf(first, second)
+  const answer = await winner(gateway, journey, sooner, later)
+  const result = answer === undefined ? 'failed' : answer.target === second.target ? 'won' : 'lost'
+  gateway.ledger.hedged(journey, result)
+  return answer
+}
+
+/** The next target of the plan, where the route and the share of hedges allow it. The steps before it are left for later if there is none. */
+async function hedgeStep(gateway: Gateway, journey: Journey): Promise<Step | undefined> {
+  journey.hedged = true
+  const { hedge } = journey.route!
+  if (journey.stop.fault !== undefined || !hedge!.share.take()) return undefined
+  for (let at = journey.at; at < journey.plan.length; at++) {
+    const step = journey.plan[at]!
+    if (step.again > 0 || (await decide(gateway, journey, step, true)) !== 'go') continue
+    journey.at = at + 1
+    return step
+  }
+  hedge!.share.giveBack()
+  return undefined
+}
+
+function begun(gateway: Gateway, journey: Journey, target: Target, role?: Role): Run {
+  const own = stopper()
+  const unheard = journey.stop.heard(own.stop)
+  const outcome = attempt(gateway, journey, target, journey.call!, own, role)
+  // An answer goes on to hear of the journey's end.
+  void outcome.then(({ kind }) => kind === 'answered' || unheard())
+  return { target, role, stopper: own, outcome }
+}
+
+/** The outcome, if it comes within `ms`. */
+function within(gateway: Gateway, outcome: Promise<Outcome>, ms: number): Promise<Outcome | undefined> {
+  return new Promise((resolve, reject) => {
+    const cancel = gateway.clock.after(ms, () => resolve(undefined))
+    outcome.then(resolve, reject).finally(cancel)
+  })
+}
+
+/** Both, the one whose outcome came first in front. */
+function firstOf(one: Run, other: Run): Promise<readonly [Run, Run]> {
+  return Promise.race([one.outcome.then(() => [one, other] as const), other.outcome.then(() => [other, one] as const)])
+}
+
+async function winner(gateway: Gateway, journey: Journey, sooner: Run, later: Run): Promise<Answer | undefined> {
+  const outcome = await sooner.outcome
+  if (outcome.kind === 'answered') {
+    await cancelled(later)
+    return outcome.answer
+  }
+  try {
+    answerOf(gateway, journey, sooner.target, outcome)
+  } catch (fault) {
+    // What the first target refuses is refused; what the other one refuses, the first may still answer.
+    if (sooner.role === undefined) {
+      await cancelled(later)
+      throw fault
+    }
+  }
+  return answerOf(gateway, journey, later.target, await later.outcome)
+}
+
+/** Resolves when it has been written down what became of it. */
+async function cancelled(run: Run): Promise<void> {
+  run.stopper.stop(UNWANTED)
+  await run.outcome
+}
