@@ -93,6 +93,8 @@ export function streamedPieces(source: StreamSource, framer: Framer, decoder: De
           source.malformed()
           continue
         }
+        // What the end cut off, and says nothing yet, is not worth passing on.
+        if (atEnd && decoded.length === 0) continue
         // An event with usage stands alone, since it may have to be kept from the client.
         const alone = relayed && decoded.some(event => event.type === 'usage')
         if (alone) flush()

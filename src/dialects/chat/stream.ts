@@ -17,6 +17,8 @@ export function streamWriter(call: ChatCall, createdMs: number): AnswerWriter {
   let id: string | undefined
   let model = call.model
   let usage: Usage | undefined
+  /** The client has it already, in the provider's words. */
+  let usageTold = false
   const begun = new Set<number>()
   /** Per choice, the reasoning since its last signature: a signature is worth nothing without the text it signs. */
   const unsigned = new Map<number, string>()
@@ -38,6 +40,7 @@ export function streamWriter(call: ChatCall, createdMs: number): AnswerWriter {
       if (event.model !== '') model = event.model
       created = event.createdS ?? created
     } else if ('choice' in event) begun.add(event.choice)
+    else if (event.type === 'usage') usageTold = true
   }
 
   function write1(event: ChatEvent): string {
@@ -100,7 +103,7 @@ export function streamWriter(call: ChatCall, createdMs: number): AnswerWriter {
   return {
     write,
     end() {
-      const counted = call.wantsUsage && usage !== undefined ? openAIUsage(usage) : undefined
+      const counted = call.wantsUsage && !usageTold && usage !== undefined ? openAIUsage(usage) : undefined
       return counted === undefined ? DONE : Buffer.concat([Buffer.from(chunk([], counted)), DONE])
     },
     fail: (fault: Fault) => Buffer.from(`data: ${JSON.stringify(errorBody(fault))}\n\n`),

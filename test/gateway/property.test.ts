@@ -1,0 +1,265 @@
+/*
+ * The promise to clients, held against chance: an answer of any provider, cut, stalled, garbled or reset at any byte, gone on with by any
+ * other. The client gets all of the text, once, or a beginning of it and one error event without [DONE]. An event that is no longer JSON is
+ * left out, as it says nothing: of those cases, and of no others, one stretch of the text may be missing.
+ */
+import assert from 'node:assert/strict'
+import { createServer, type Server, type ServerResponse } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { after, it } from 'node:test'
+import { type Chance, chance } from '../core/random.ts'
+import { type Running, running } from '../support/running.ts'
+import { ANSWER } from '../support/wires/scene.ts'
+import { STAND_INS } from '../support/wires/wires.ts'
+
+const CASES = Number(process.env.CASES ?? 10_000)
+const AT_ONCE = 250
+/** Long enough for what is well on a busy machine, short enough for thousands of silences. */
+const IDLE_MS = 800
+
+type Harm = 'cut' | 'reset' | 'stall' | 'garble'
+const HARMS: readonly Harm[] = ['cut', 'reset', 'stall', 'garble']
+
+/** What goes wrong with one answer: where, as a share of its bytes. */
+interface Damage {
+  readonly harm: Harm
+  readonly at: number
+}
+
+interface Case {
+  readonly route: string
+  readonly recover: string
+  /** The route has one target, which is not asked again before its first content. */
+  readonly alone: boolean
+  readonly usage: boolean
+  /** Of the first answer, the second one … */
+  readonly damages: readonly (Damage | undefined)[]
+  /** From the second answer on, another word is said. */
+  readonly differs: boolean
+  /** How large the pieces are that the answers leave in. */
+  readonly piece: number
+  answers: number
+}
+
+const TYPES = Object.keys(STAND_INS)
+/** Frames with checksums cannot be made to say another word. */
+const CHECKED = new Set(['bedrock'])
+const RECOVERIES = ['splice', 'splice', 'splice', 'prefill', 'hold', 'off'] as const
+
+/** The case that a call belongs to stands in its prompt, whatever shape that has. */
+const MARK = /case-(\d+)\./
+
+function upstream(type: string, cases: ReadonlyMap<number, Case>): Promise<Server> {
+  const server = createServer(async (request, response) => {
+    const chunks: Buffer[] = []
+    for await (const chunk of request) chunks.push(chunk as Buffer)
+    const text = Buffer.concat(chunks).toString()
+    const each = cases.get(Number(MARK.exec(text)![1]))!
+    const answer = STAND_INS[type]!.wire({ path: request.url!, headers: request.headers, body: JSON.parse(text) })
+    if ('problem' in answer) {
+      response.writeHead(400, { 'content-type': 'application/json' })
+      response.end(JSON.stringify({ error: { message: answer.problem } }))
+      return
+    }
+    const place = each.answers++
+    let bytes = Buffer.from(answer.bytes as string)
+    if (each.differs && place > 0 && !CHECKED.has(type)) bytes = Buffer.from(bytes.toString().replaceAll('twelve', 'eleven'))
+    response.writeHead(200, { 'content-type': answer.contentType })
+    deliver(response, bytes, each.damages[place], each.piece)
+  })
+  return new Promise(resolve => server.listen(0, '127.0.0.1', () => resolve(server)))
+}
+
+function deliver(response: ServerResponse, whole: Buffer, damage: Damage | undefined, piece: number): void {
+  const at = damage === undefined ? whole.length : Math.floor(damage.at * whole.length)
+  let bytes = whole
+  if (damage?.harm === 'garble') {
+    bytes = Buffer.from(whole)
+    bytes[Math.min(at, whole.length - 1)] = 0
+  } else bytes = whole.subarray(0, at)
+  for (let from = 0; from < bytes.length; from += piece) response.write(bytes.subarray(from, from + piece))
+  if (bytes.length === 0) response.flushHeaders()
+  if (damage?.harm === 'stall') return
+  if (damage?.harm === 'reset') response.write('', () => response.socket?.resetAndDestroy())
+  else response.end()
+}
+
+interface Read {
+  readonly text: string
+  readonly done: boolean
+  readonly failed: boolean
+}
+
+/** Reads a stream as strictly as no client does. */
+function read(raw: string, usage: boolean): Read {
+  let text = ''
+  let done = false
+  let failed = false
+  let roles = 0
+  let finishes = 0
+  let usages = 0
+  const ids = new Set<string>()
+  const models = new Set<string>()
+  assert.ok(raw === '' || raw.endsWith('\n\n'), 'the last event is whole')
+  for (const block of raw.split('\n\n')) {
+    const line = block.split('\n').find(each => each.startsWith('data:'))
+    if (line === undefined) continue
+    assert.ok(!done && !failed, 'nothing comes after the end')
+    const data = line.slice(5).trim()
+    if (data === '[DONE]') {
+      done = true
+      continue
+    }
+    const chunk = JSON.parse(data)
+    if (chunk.error !== undefined) {
+      failed = true
+      continue
+    }
+    if (chunk.usage) usages++
+    if (chunk.id) ids.add(chunk.id)
+    if (chunk.model) models.add(chunk.model)
+    for (const choice of chunk.choices ?? []) {
+      assert.equal(choice.index, 0)
+      if (choice.delta?.role) roles++
+      if (choice.delta?.content) {
+        assert.equal(finishes, 0, 'no text after the finish')
+        text += choice.delta.content
+      }
+      if (choice.finish_reason) finishes++
+    }
+  }
+  assert.ok(done !== failed, 'it is complete, or it says that it is not')
+  assert.equal(finishes, done ? 1 : Math.min(finishes, 1))
+  assert.ok(roles <= 1, `${roles} roles`)
+  assert.ok(ids.size <= 1, `ids ${[...ids]}`)
+  assert.ok(models.size <= 1, `models ${[...models]}`)
+  assert.ok(usages <= 1 && (usage || usages === 0), `${usages} usages`)
+  return { text, done, failed }
+}
+
+/** Whether this is the beginning of `of`, one stretch left out. */
+function isWithOneGap(text: string, of: string): boolean {
+  let same = 0
+  while (same < text.length && text[same] === of[same]) same++
+  if (same === text.length) return true
+  const rest = text.slice(same)
+  // The gap may begin earlier than the first difference where the texts before and after it begin alike.
+  for (let from = same; from >= 0; from--) {
+    const tail = text.slice(from)
+    for (let to = from; to <= of.length - tail.length; to++) if (of.startsWith(tail, to)) return true
+    if (same - from > rest.length + of.length) break
+  }
+  return false
+}
+
+const OTHER = ANSWER.replace('twelve', 'eleven')
+
+/** What this case came to; throws when it is more, less or other than the promise. */
+function judged(each: Case, { text, done }: Read): 'whole' | 'broken' | 'gap' {
+  const garbled = each.damages.slice(0, each.answers).some(damage => damage?.harm === 'garble')
+  if (done && (text === ANSWER || (each.differs && text === OTHER))) return 'whole'
+  if (!done && (ANSWER.startsWith(text) || (each.differs && OTHER.startsWith(text)))) return 'broken'
+  const texts = each.differs ? [ANSWER, OTHER] : [ANSWER]
+  assert.ok(garbled && texts.some(whole => isWithOneGap(text, whole)), `the client got ${JSON.stringify(text)}`)
+  return 'gap'
+}
+
+function drawn(luck: Chance, routes: readonly (readonly [string, string])[]): Case {
+  const damage = (): Damage => ({ harm: luck.pick(HARMS), at: luck.next() })
+  const [route, recover] = luck.pick(routes)
+  const first = luck.next() < 0.95 ? damage() : undefined
+  const second = luck.next() < 0.3 ? damage() : undefined
+  return {
+    route,
+    recover,
+    alone: new Set(route.split('+')).size === 1,
+    usage: luck.next() < 0.3,
+    damages: [first, second, luck.next() < 0.3 ? damage() : undefined],
+    differs: luck.next() < 0.15,
+    piece: luck.pick([1 << 16, 97, 23]),
+    answers: 0,
+  }
+}
+
+const open: { close(): void | Promise<void> }[] = []
+after(() => Promise.all(open.map(each => each.close())))
+
+async function start(cases: ReadonlyMap<number, Case>, luck: Chance) {
+  const providers: Record<string, object> = {}
+  for (const type of TYPES) {
+    const server = await upstream(type, cases)
+    open.push({
+      close() {
+        server.closeAllConnections()
+        server.close()
+      },
+    })
+    providers[type] = {
+      type,
+      base_url: `http://127.0.0.1:${(server.address() as AddressInfo).port}${STAND_INS[type]!.base}`,
+      keys: ['a-key'],
+      retry: { attempts: 0 },
+      circuit: { failures: 1_000_000, min_calls: 1_000_000 },
+      timeouts: { connect: '5s', first_token: `${IDLE_MS}ms`, idle: `${IDLE_MS}ms`, total: '30s' },
+    }
+  }
+  const routes: [name: string, recover: string][] = []
+  const settings: Record<string, object> = {}
+  for (const first of TYPES) {
+    for (const second of TYPES) {
+      const name = `${first}+${second}`
+      const recover = luck.pick(RECOVERIES)
+      routes.push([name, recover])
+      const fallbacks = second === first ? [] : [`${second}/${STAND_INS[second]!.model}`]
+      settings[name] = { targets: [`${first}/${STAND_INS[first]!.model}`], fallbacks, recover, extra_attempts: '100%' }
+    }
+  }
+  const gateway = await running(JSON.stringify({ providers, routes: settings }))
+  open.push(gateway)
+  return { gateway, routes }
+}
+
+async function answered(gateway: Running, each: Case, mark: number): Promise<'whole' | 'broken' | 'gap' | 'refused'> {
+  const response = await gateway.call({
+    model: each.route,
+    messages: [{ role: 'user', content: `What does the lamp do? This is case-${mark}.` }],
+    stream: true,
+    ...(each.usage && { stream_options: { include_usage: true } }),
+  })
+  const raw = await response.text()
+  if (response.status === 200) return judged(each, read(raw, each.usage))
+  assert.ok(JSON.parse(raw).error.message.length > 0)
+  return 'refused'
+}
+
+it(`${CASES} answers, damaged at any byte, come whole or end honestly`, async t => {
+  const luck = chance()
+  t.diagnostic(`SEED=${luck.seed}`)
+  const cases = new Map<number, Case>()
+  const { gateway, routes } = await start(cases, luck)
+  for (let mark = 0; mark < CASES; mark++) cases.set(mark, drawn(luck, routes))
+  const seen = { whole: 0, broken: 0, gap: 0, refused: 0 }
+  let lost = 0
+  let mark = 0
+  const lane = async () => {
+    while (mark < CASES) {
+      const own = mark++
+      const each = cases.get(own)!
+      const result = await answered(gateway, each, own).catch(error => {
+        throw new Error(`case ${own}: ${JSON.stringify(each)}: ${error.message}`, { cause: error })
+      })
+      seen[result]++
+      // One harm that leaves the text as it is, and somebody well and of the same words to go on: then it is whole.
+      const [first, ...others] = each.damages
+      const mended = others.every(damage => damage === undefined) && !each.differs && first?.harm !== 'garble' && !each.alone
+      if (mended && each.recover !== 'off' && result !== 'whole') lost++
+    }
+  }
+  await Promise.all(Array.from({ length: AT_ONCE }, lane))
+  t.diagnostic(JSON.stringify({ ...seen, lost }))
+  assert.ok(seen.whole > CASES / 2 && seen.broken > CASES / 50 && seen.gap > 0, 'every way to end has been seen')
+  // A busy machine may take what is well for silent.
+  assert.ok(lost < CASES / 10, `${lost} answers were not mended, though they could have been`)
+  assert.equal(await gateway.metric('llm_in_flight'), 0)
+  assert.equal(await gateway.metric('llm_requests_total'), CASES)
+})
