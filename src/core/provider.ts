@@ -41,8 +41,16 @@ export interface UpstreamFailure {
   readonly receivedMs: number
 }
 
-/** `malformed`: this frame makes no sense and is left out. `done`: the provider's own terminator; nothing after it counts. */
-export type Decoded = readonly ChatEvent[] | 'malformed' | 'done'
+/**
+ * `malformed`: this frame makes no sense and is left out. `done`: the provider's own terminator; nothing after it counts. `unrelayed`: what
+ * it says counts, but its bytes are not for a client (it finishes once more).
+ */
+export type Decoded = readonly ChatEvent[] | { readonly unrelayed: readonly ChatEvent[] } | 'malformed' | 'done'
+
+/** What a frame that was understood says. */
+export function eventsOf(decoded: Exclude<Decoded, string>): readonly ChatEvent[] {
+  return 'unrelayed' in decoded ? decoded.unrelayed : decoded
+}
 
 /** Decodes one streamed answer. */
 export interface Decoder {

@@ -93,6 +93,11 @@ export function streamedPieces(source: StreamSource, framer: Framer, decoder: De
           source.malformed()
           continue
         }
+        if ('unrelayed' in decoded) {
+          flush()
+          if (decoded.unrelayed.length > 0) ready.push({ events: decoded.unrelayed })
+          continue
+        }
         // What the end cut off, and says nothing yet, is not worth passing on.
         if (atEnd && decoded.length === 0) continue
         // An event with usage stands alone, since it may have to be kept from the client.

@@ -10,7 +10,7 @@ import type { Target } from '../../src/core/attempt.ts'
 import type { ChatEvent, Usage } from '../../src/core/chat.ts'
 import { Fault, type FaultName } from '../../src/core/fault.ts'
 import { tryParse } from '../../src/core/json.ts'
-import type { Frame, UpstreamFailure } from '../../src/core/provider.ts'
+import { eventsOf, type Frame, type UpstreamFailure } from '../../src/core/provider.ts'
 import { anthropic } from '../../src/providers/anthropic/anthropic.ts'
 import { sseFramer } from '../../src/upstream/framing.ts'
 import { FAULT_OF_CLASS } from './explained.ts'
@@ -80,7 +80,7 @@ function outcomeOfStream(chunks: readonly Buffer[]): Outcome {
       const decoded = decoder.push(frame)
       if (decoded === 'done') done = true
       else if (decoded === 'malformed') malformed++
-      else events.push(...decoded)
+      else events.push(...eventsOf(decoded))
     }
   }
   try {

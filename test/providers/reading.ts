@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import type { ChatEvent, Usage } from '../../src/core/chat.ts'
 import { Fault, type FaultName } from '../../src/core/fault.ts'
 import { tryParse } from '../../src/core/json.ts'
-import type { Provider } from '../../src/core/provider.ts'
+import { eventsOf, type Provider } from '../../src/core/provider.ts'
 import { awsEventsCodec, awsEventsFramer } from '../../src/upstream/aws-events.ts'
 import { type Framer, FramingBroken, sseFramer } from '../../src/upstream/framing.ts'
 import { ndjsonFramer } from '../../src/upstream/ndjson.ts'
@@ -127,7 +127,7 @@ function decodeStream(provider: Provider, parts: readonly Buffer[], events: Chat
       const decoded = decoder.push(frame)
       if (decoded === 'done') done = true
       else if (decoded === 'malformed') malformed++
-      else events.push(...decoded)
+      else events.push(...eventsOf(decoded))
     }
   }
   for (const part of parts) take(framer.push(part).frames)

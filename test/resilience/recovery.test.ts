@@ -127,7 +127,7 @@ describe('an answer that was handed its beginning', () => {
       ['The lamp ', [' turns'], 'The lamp turns'],
       ['The lamp ', ['turns'], 'The lamp turns'],
       ['The lamp\n\n', ['\n', '\nIt turns'], 'The lamp\n\nIt turns'],
-      ['The lamp\n', ['\n\nIt turns'], 'The lamp\n\n\nIt turns'],
+      ['The lamp\n', ['\n\nIt turns'], 'The lamp\n\nIt turns'],
       ['The la', ['mp', ' turns'], 'The lamp turns'],
       ['The lamp ', [' ', ' turns'], 'The lamp  turns'],
       ['Done.', [], 'Done.'],

@@ -65,7 +65,7 @@ export function answerDecoder(traits: AnswerTraits): Decoder {
     return readChunk(chunk)
   }
 
-  function readChunk(chunk: Fields): readonly ChatEvent[] {
+  function readChunk(chunk: Fields): Decoded {
     const events: ChatEvent[] = []
     const list = Array.isArray(chunk.choices) ? chunk.choices : []
     const id = text(chunk.id)
@@ -76,14 +76,19 @@ export function answerDecoder(traits: AnswerTraits): Decoder {
       events.push({ type: 'start', id, model, ...(typeof chunk.created === 'number' && { createdS: chunk.created }) })
     }
     choices ??= newChoices({ id, model })
+    let saysMore = false
+    let isLate = true
     for (const [place, each] of list.entries()) {
       const choice = asObject(each)
       if (choice === undefined) continue
       const index = indexOf(choice, place)
       if (choices.hasFinished(index)) {
-        choices.readLate(index, asObject(choice.delta) ?? {}, events)
+        const delta = asObject(choice.delta) ?? {}
+        saysMore ||= text(choice.finish_reason) !== '' || Object.keys(delta).length > 0
+        choices.readLate(index, delta, events)
         continue
       }
+      isLate = false
       throwIfFailed(choice, traits)
       // Where both are there, the message is cumulative; alone, it is the answer in one chunk.
       const delta = asObject(choice.delta) ?? (choices.hasContent ? undefined : asObject(choice.message))
@@ -92,7 +97,8 @@ export function answerDecoder(traits: AnswerTraits): Decoder {
       if (raw !== '') choices.finish(index, raw, events)
     }
     if (pushUsage(chunk, traits, events)) counted = true
-    return events
+    // Choices that have finished before finish again, or go on: to a client that would be a second end, or words after the end.
+    return isLate && saysMore && events.every(event => event.type === 'usage') ? { unrelayed: events } : events
   }
 
   function end(): readonly ChatEvent[] {

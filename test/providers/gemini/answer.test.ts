@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import type { ChatEvent } from '../../../src/core/chat.ts'
+import { eventsOf } from '../../../src/core/provider.ts'
 import { gemini } from '../../../src/providers/gemini/gemini.ts'
 
 const candidate = (parts: readonly object[], more: object = {}) => ({
@@ -17,7 +18,7 @@ function stream(...chunks: readonly unknown[]): readonly ChatEvent[] {
   const events = chunks.flatMap(chunk => {
     const decoded = decoder.push({ data: JSON.stringify(chunk) })
     assert.ok(typeof decoded !== 'string', String(decoded))
-    return decoded
+    return eventsOf(decoded)
   })
   return [...events, ...decoder.end()]
 }

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { ChatEvent } from '../../../src/core/chat.ts'
 import { Fault } from '../../../src/core/fault.ts'
+import { eventsOf } from '../../../src/core/provider.ts'
 import { openai } from '../../../src/providers/openai/openai.ts'
 
 function whole(message: object, rest: object = {}): readonly ChatEvent[] {
@@ -23,7 +24,7 @@ function stream(...chunks: readonly object[]): readonly ChatEvent[] {
   const events = chunks.flatMap(chunk => {
     const decoded = decoder.push({ data: JSON.stringify(chunk) })
     assert.ok(typeof decoded !== 'string', String(decoded))
-    return decoded
+    return eventsOf(decoded)
   })
   return [...events, ...decoder.end()]
 }
