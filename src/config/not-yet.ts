@@ -22,8 +22,6 @@ const TABLE: readonly Line[] = [
   { path: 'providers.*.health' },
   { path: 'providers.*.spend_cap' },
   { path: 'providers.*.models.*.prefill', refused: value => value === true },
-  { path: 'routes.*.choose', refused: oneOf('latency', 'cost', 'least_busy') },
-  { path: 'routes.*.sticky', refused: oneOf('client', 'session') },
   { path: 'routes.*.slow' },
   { path: 'routes.*.hedge' },
   { path: 'routes.*.recover', refused: oneOf('splice', 'prefill', 'hold') },

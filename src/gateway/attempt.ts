@@ -103,6 +103,10 @@ function begin(gateway: Gateway, journey: Journey, target: Target, key: HeldKey,
 
   const times = watch(clock, target.timeouts, journey.deadlineTicks, journey.tried.size === 0, stop)
   const unheard = journey.stop.heard(stop)
+  const kind = call.stream ? 'stream' : 'whole'
+  const begunTicks = clock.ticks()
+  let contentTicks: number | undefined
+  const pace = gateway.paces.begun(target.id, kind)
   gateway.ledger.inFlight(target, 1)
 
   /** Ends it from our side. What waits for the upstream rejects; if nothing does, the attempt is over here and now. */
@@ -119,6 +123,10 @@ function begin(gateway: Gateway, journey: Journey, target: Target, key: HeldKey,
     unheard()
     // Its rest, if there is any, is of no use to anybody.
     if (fault !== undefined) running?.abort(fault)
+    const endTicks = clock.ticks()
+    gateway.paces.over(pace, fault, contentTicks === undefined ? endTicks - begunTicks : 0)
+    const tokens = answerTokens(usage)
+    if (fault === undefined && call.stream && tokens > 0) gateway.paces.streamed(pace, tokens, endTicks - contentTicks!)
     gateway.ledger.inFlight(target, -1)
     key.release({ fault, accepted: fault === undefined, tokens: totalTokens(usage) })
     if (fault === undefined) gateway.circuits.report(permit, true)
@@ -155,6 +163,8 @@ function begin(gateway: Gateway, journey: Journey, target: Target, key: HeldKey,
     }
     const framing = framingOf(provider.framing, mediaType(head.headers))
     const pieces = framing === undefined ? await whole(from, head) : await streamed(from, framing)
+    contentTicks = clock.ticks()
+    gateway.paces.answered(pace, kind, contentTicks - begunTicks)
     return settling(relayed ? pieces : introduced(pieces, target.model))
   }
 
@@ -259,5 +269,9 @@ function letGo(from: Exchange): void {
 
 function totalTokens(usage: Usage | undefined): number | undefined {
   if (usage === undefined) return undefined
-  return (usage.input ?? 0) + (usage.cached ?? 0) + (usage.cacheWrite ?? 0) + (usage.output ?? 0) + (usage.reasoning ?? 0)
+  return (usage.input ?? 0) + (usage.cached ?? 0) + (usage.cacheWrite ?? 0) + answerTokens(usage)
+}
+
+function answerTokens(usage: Usage | undefined): number {
+  return (usage?.output ?? 0) + (usage?.reasoning ?? 0)
 }

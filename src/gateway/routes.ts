@@ -8,7 +8,7 @@ import type { ChatCall } from '../core/chat.ts'
 import { Fault, type FaultName } from '../core/fault.ts'
 import { estimatedInputTokens } from '../usage/estimate.ts'
 import type { Allowance } from './allowance.ts'
-import type { Chooser, Weighted } from './choosers.ts'
+import type { Chooser, ClientHeaders, Weighted } from './choosers.ts'
 import type { Client } from './clients.ts'
 
 export interface Route {
@@ -83,8 +83,7 @@ export function planFor(
   carried: string,
   call: ChatCall,
   client: Client,
-  ramp: (target: string) => number,
-  random: () => number,
+  headers: ClientHeaders,
   retriesOf: (target: Target) => number,
 ): Plan {
   const steps: Step[] = []
@@ -101,7 +100,7 @@ export function planFor(
     const retries = retriesOf(target)
     for (let again = 0; again <= retries; again++) steps.push({ target, again })
   }
-  for (const target of route.choose(route.targets(carried), ramp, random)) add(target)
+  for (const target of route.choose(route.targets(carried), call, client, headers)) add(target)
   for (const target of route.fallbacks(carried)) add(target)
   return steps
 }
