@@ -68,10 +68,10 @@ export function choosers({ ramp, random, paces }: ChooserParts): Choosers {
   function quickest(targets: readonly Target[], call: ChatCall): readonly Target[] {
     if (targets.length < 2) return targets
     const kind = call.stream ? 'stream' : 'whole'
-    // Of the unknown nothing good is assumed, or one that never answers would be asked all the time.
+    // Of the unknown nothing good is assumed, or one that never answers would be asked again and again.
     let slowestMs = 1
     for (const { id } of targets) slowestMs = Math.max(slowestMs, paces.answerMs(id, kind) ?? 0)
-    const costs = targets.map(({ id }) => paces.costMs(id, kind, slowestMs))
+    const costs = targets.map(({ id }) => paces.costMs(id, kind, 2 * slowestMs))
     costs[cheaperOfTwo(costs)] = -1
     const onTrial = targets.findIndex(({ id }) => paces.wantsTrial(id, kind))
     if (onTrial !== -1) costs[onTrial] = Number.NEGATIVE_INFINITY

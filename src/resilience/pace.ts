@@ -30,8 +30,8 @@ export interface Pace {
 interface Firsts {
   estimateMs: number
   estimateTicks: number
-  /** The latest ones, in no order; places that are not taken yet are infinite. */
-  readonly latestMs: Float64Array
+  /** A ring of the latest ones. It grows as answers come: of most targets that callers make up, none ever does. */
+  readonly latestMs: number[]
   count: number
   /** Worked out when it is asked for, and again after the next answer. */
   medianMs: number | undefined
@@ -169,10 +169,11 @@ export function paces(clock: Clock): Paces {
       const firsts = find(target)?.[kind]
       if (firsts === undefined || firsts.count < FEWEST_FOR_MEDIAN) return undefined
       if (firsts.medianMs === undefined) {
+        const { length } = firsts.latestMs
+        sorted.fill(Number.POSITIVE_INFINITY)
         sorted.set(firsts.latestMs)
         sorted.sort()
-        const taken = Math.min(firsts.count, LATEST)
-        firsts.medianMs = (sorted[(taken - 1) >> 1]! + sorted[taken >> 1]!) / 2
+        firsts.medianMs = (sorted[(length - 1) >> 1]! + sorted[length >> 1]!) / 2
       }
       return firsts.medianMs
     },
@@ -198,7 +199,7 @@ const unknown = (): Pace => ({
 const noFirsts = (): Firsts => ({
   estimateMs: 0,
   estimateTicks: 0,
-  latestMs: new Float64Array(LATEST).fill(Number.POSITIVE_INFINITY),
+  latestMs: [],
   count: 0,
   medianMs: undefined,
   triedTicks: 0,
