@@ -44,6 +44,8 @@ function three({ scripts = {}, prices = {}, routes, more, clock }: Options): Pro
             base_url: `simulator:${name}/v1`,
             keys: [`key-of-${name}`],
             retry: { attempts: 0 },
+            // What keeps calls away here is the chooser.
+            circuit: { failures: 1_000, min_calls: 10_000 },
             models,
           },
         ]
@@ -101,12 +103,12 @@ describe('choose', () => {
     })
   }
 
-  it('latency keeps away from a target that refuses at once', async () => {
-    const scripts = { one: [{ status: 429, headers: { 'retry-after': '0' } }], two: [{ slow_first_token: '50ms' }] }
+  it('latency keeps away from a target that has begun to refuse, though it was the quicker and refuses at once', async () => {
+    const scripts = { one: [{ calls: [2, 100], status: 503 }], two: [{ slow_first_token: '50ms' }] }
     const gateway = await three({ scripts, routes: { r: { choose: 'latency', targets: ['one/m', 'two/m'] } } })
     try {
-      assert.deepEqual(await times(10, () => asked(gateway, 'r')), { two: 10 })
-      assert.equal(await gateway.metric('llm_attempts_total', { provider: 'one', outcome: 'upstream-rate-limited' }), 1)
+      assert.deepEqual(await times(12, () => asked(gateway, 'r')), { one: 1, two: 11 })
+      assert.equal(await gateway.metric('llm_attempts_total', { provider: 'one', outcome: 'upstream-overloaded' }), 1)
     } finally {
       await gateway.close()
     }
