@@ -43,7 +43,7 @@ export interface Paces {
   begun(target: string, kind: AnswerKind): Pace
   /** Its first content has come, after so many milliseconds. */
   answered(pace: Pace, kind: AnswerKind, firstContentMs: number): void
-  /** Its stream has come to a good end: so many tokens in so many milliseconds after the first content. Reading slowly slows it down. */
+  /** Its stream has come to a good end: so many tokens (0: it told none) in so many milliseconds after the first content. A client that reads slowly makes it slower. */
   streamed(pace: Pace, tokens: number, ms: number): void
   /**
    * It is over, and only now no longer in flight.
@@ -139,7 +139,7 @@ export function paces(clock: Clock): Paces {
       firsts.medianMs = undefined
     },
     streamed(pace, tokens, ms) {
-      if (ms < SHORTEST_STREAM_MS) return
+      if (tokens === 0 || ms < SHORTEST_STREAM_MS) return
       const speed = (1_000 * tokens) / ms
       pace.tokensPerSecond =
         pace.tokensPerSecond === undefined ? speed : pace.tokensPerSecond + (speed - pace.tokensPerSecond) * SPEED_WEIGHT

@@ -153,6 +153,7 @@ test('speed is tokens a second, moving slowly, and a stream that came all at onc
   const { all } = watched()
   const pace = all.begun(T, 'stream')
   all.streamed(pace, 500, 49)
+  all.streamed(pace, 0, 1_000)
   assert.equal(all.tokensPerSecond(T), undefined)
   all.streamed(pace, 50, 1_000)
   assert.equal(all.tokensPerSecond(T), 50)
