@@ -83,7 +83,7 @@ const settings = z.strictObject({
   sticky: z
     .union([z.enum(['off', 'client', 'session']), off()])
     .default('off')
-    .describe('the same caller gets the same first choice'),
+    .describe('the same caller gets the same first choice; session: x-understudy-session, or user in the call'),
   faults: faults.default({}).describe('overrides of the last column of the table of faults'),
   slow: z
     .strictObject({ factor: z.number().gt(1).default(3).describe('times the median of the target') })

@@ -16,7 +16,7 @@ export function summary(config: Config): string {
       ['ROUTE', 'CHOSEN BY', 'TARGETS', 'FALLBACKS', 'DEADLINE', 'REQUIRES'],
       ...Object.entries(config.routes).map(([name, route]): readonly Cell[] => [
         name,
-        route.choose,
+        route.sticky === 'off' ? route.choose : `${route.choose}, sticky by ${route.sticky}`,
         targetLines(route),
         orDash(route.fallbacks),
         durationText(route.deadline),

@@ -8,15 +8,17 @@ import type { Store } from '../core/store.ts'
 import { providers } from '../providers/registry.ts'
 import { type CircuitPolicy, type CircuitState, circuits } from '../resilience/circuit.ts'
 import { type KeyConfig, type KeyState, keys } from '../resilience/keys.ts'
+import { paces } from '../resilience/pace.ts'
 import type { Log } from '../telemetry/log.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
 import { pools } from '../upstream/pools.ts'
 import { allowance } from './allowance.ts'
-import { CHOOSERS } from './choosers.ts'
+import { type Choosers, choosers } from './choosers.ts'
 import { clientsByKey, keyHash, openToAll } from './clients.ts'
 import type { Gateway } from './gateway.ts'
 import { ledger } from './ledger.ts'
 import { type Route, routes } from './routes.ts'
+import { sticky } from './sticky.ts'
 import { type Targets, targets } from './targets.ts'
 
 export interface Parts {
@@ -47,10 +49,8 @@ const NO_KEY: KeyConfig = { name: 'none', value: '', weight: 1 }
 export function assemble(parts: Parts): Assembled {
   const { config, store, clock, random, log, metrics } = parts
   const known = targets(config.providers, providers, (_, provider) => addressOf(provider, parts.simulators))
-  const all = Object.entries(config.routes).map(([name, route]) => routeOf(name, route, known, clock))
   const policies = new Map(Object.entries(config.providers).map(([name, provider]) => [name, policyOf(provider)]))
   const ofProvider = (target: string) => target.slice(0, target.indexOf('/'))
-  const labels = new Map(known.all().map(target => [target.id, target.label]))
 
   const opened = circuits({
     store,
@@ -72,6 +72,11 @@ export function assemble(parts: Parts): Assembled {
     },
   })
   const connections = pools(clock)
+  const paced = paces(clock)
+  const { ramp } = opened
+  const chosenBy = choosers({ ramp, random, paces: paced })
+  const all = Object.entries(config.routes).map(([name, route]) => routeOf(name, route, known, clock, chosenBy, ramp))
+  const labels = new Map(known.all().map(target => [target.id, target.label]))
 
   metrics.beforeScrape(() => {
     for (const target of known.all()) {
@@ -89,6 +94,7 @@ export function assemble(parts: Parts): Assembled {
     routes: routes(all),
     keys: pooled,
     circuits: opened,
+    paces: paced,
     pools: connections,
     ledger: ledger(clock, metrics, log),
     headersShown: config.telemetry.headers,
@@ -121,19 +127,28 @@ function clientsOf({ server, clients }: Config) {
   )
 }
 
-function routeOf(name: string, settings: RouteConfig, known: Targets, clock: Clock): Route {
+function routeOf(
+  name: string,
+  settings: RouteConfig,
+  known: Targets,
+  clock: Clock,
+  chosenBy: Choosers,
+  ramp: (target: string) => number,
+): Route {
   const targetsOf = settings.targets.map(({ target, weight }) => ({ of: targetOf(target, known), weight }))
   const fallbacksOf = settings.fallbacks.map(target => targetOf(target, known))
-  const { heartbeat, recover, hedge } = settings
+  const { heartbeat, recover, hedge, slow, choose, sticky: to } = settings
+  const otherwise = chosenBy[choose]
   const shared = {
     name,
-    choose: CHOOSERS[settings.choose as keyof typeof CHOOSERS],
+    choose: to === 'off' ? otherwise : sticky({ to, byWeight: choose === 'weighted', ramp, otherwise }),
     deadlineMs: settings.deadline,
     require: settings.require,
     faults: new Map(Object.entries(settings.faults) as [FaultName, 'fail_over' | 'return'][]),
     allowance: allowance(clock, settings.extra_attempts),
     heartbeatMs: heartbeat === 'off' ? undefined : heartbeat,
     recover,
+    slowFactor: slow?.factor,
     hedge: hedge && { afterMs: hedge.after, share: allowance(clock, hedge.share, 0) },
   }
   const weigh = (carried: string) => targetsOf.map(({ of, weight }) => ({ target: of(carried), weight }))

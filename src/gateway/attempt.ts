@@ -11,6 +11,7 @@ import type { UpstreamRequest } from '../core/provider.ts'
 import type { Stop } from '../core/stop.ts'
 import type { Permit } from '../resilience/circuit.ts'
 import type { HeldKey } from '../resilience/keys.ts'
+import type { AnswerKind } from '../resilience/pace.ts'
 import { type Exchange, exchange, type Head } from '../upstream/exchange.ts'
 import { type Framing, framingOf } from '../upstream/framers.ts'
 import { usageSoFar } from '../usage/estimate.ts'
@@ -62,7 +63,14 @@ export async function attempt(
   try {
     const answer = await attempting.run()
     const ms = clock.ticks() - startedTicks
-    const record: AttemptRecord = { target, key: key.name, outcome: 'answered', ms, ...(role !== undefined && { role }) }
+    const record: AttemptRecord = {
+      target,
+      key: key.name,
+      outcome: 'answered',
+      ms,
+      ...(role !== undefined && { role }),
+      ...(attempting.wasSlow() && { slow: true }),
+    }
     ledger.attempted(journey, record)
     attempting.recorded(record)
     return { kind: 'answered', answer }
@@ -102,6 +110,8 @@ interface Sent {
 interface Attempting {
   /** Sends, and reads up to the commit point. */
   run(): Promise<Answer>
+  /** Whether its first content came later than the route likes. */
+  wasSlow(): boolean
   /** Where its usage belongs, once it is known. */
   recorded(record: AttemptRecord): void
   /** The end of it, once: with the fault that ended it, or none. */
@@ -132,6 +142,11 @@ function begin(
 
   const times = watch(clock, target.timeouts, journey.deadlineTicks, journey.tried.size === 0, stop)
   const unheard = outside.heard(stop)
+  const kind = kindOf(call)
+  const begunTicks = clock.ticks()
+  let contentTicks: number | undefined
+  let isSlow = false
+  const pace = gateway.paces.begun(target.id, kind)
   gateway.ledger.inFlight(target, 1)
 
   /** Ends it from our side. What waits for the upstream rejects; if nothing does, the attempt is over here and now. */
@@ -149,6 +164,9 @@ function begin(
     unheard()
     // Its rest, if there is any, is of no use to anybody.
     if (fault !== undefined) running?.abort(fault)
+    const endTicks = clock.ticks()
+    gateway.paces.over(pace, fault, contentTicks === undefined ? endTicks - begunTicks : 0, fault === UNWANTED)
+    if (fault === undefined && call.stream) gateway.paces.streamed(pace, answerTokens(usage), endTicks - contentTicks!)
     gateway.ledger.inFlight(target, -1)
     // An answer that broke off is paid for as far as it came, told or not.
     if (fault !== undefined && said > 0) usage = usageSoFar(call, usage, said)
@@ -247,7 +265,7 @@ function begin(
     }
     const stream = streamedPieces(source, await framing.make(), provider.decoder(), relayed && call.stream)
     const held = await committed(stream, call.prefill !== undefined)
-    times.begun()
+    begun()
     if (!call.stream) {
       const events = (await gathered(held, stream, MAX_ANSWER_BYTES)).flatMap(piece => piece.events)
       return following([begunBy({ events })], undefined)
@@ -262,8 +280,18 @@ function begin(
     if (mediaType(head.headers) === 'text/html') throw new Fault('upstream-garbled', { detail: 'an HTML page' })
     const piece = wholePiece(provider, bytes, relayed && !call.stream)
     noted(piece)
+    begun()
     over()
     return following([begunBy(piece)], undefined)
+  }
+
+  /** The commit point. */
+  function begun(): void {
+    times.begun()
+    contentTicks = clock.ticks()
+    const ms = contentTicks - begunTicks
+    isSlow = ms > (lateAfterMs(gateway, journey, target, call) ?? Number.POSITIVE_INFINITY)
+    gateway.paces.answered(pace, kind, ms)
   }
 
   const begunBy = (first: Piece) => (relayed ? first : introduced(first, target.model))
@@ -297,12 +325,23 @@ function begin(
   return {
     run,
     over,
+    wasSlow: () => isSlow,
     recorded(written) {
       record = written
       writeDown()
     },
   }
 }
+
+/** From when on a first content is late; undefined: never, or too little is known of the target. */
+export function lateAfterMs(gateway: Gateway, { route }: Journey, target: Target, call: ChatCall): number | undefined {
+  const { slowFactor } = route!
+  if (slowFactor === undefined) return undefined
+  const medianMs = gateway.paces.medianMs(target.id, kindOf(call))
+  return medianMs === undefined ? undefined : slowFactor * medianMs
+}
+
+const kindOf = ({ stream }: ChatCall): AnswerKind => (stream ? 'stream' : 'whole')
 
 const NOTHING: readonly string[] = []
 
@@ -318,5 +357,9 @@ function letGo(from: Exchange): void {
 
 function totalTokens(usage: Usage | undefined): number | undefined {
   if (usage === undefined) return undefined
-  return (usage.input ?? 0) + (usage.cached ?? 0) + (usage.cacheWrite ?? 0) + (usage.output ?? 0) + (usage.reasoning ?? 0)
+  return (usage.input ?? 0) + (usage.cached ?? 0) + (usage.cacheWrite ?? 0) + answerTokens(usage)
+}
+
+function answerTokens(usage: Usage | undefined): number {
+  return (usage?.output ?? 0) + (usage?.reasoning ?? 0)
 }

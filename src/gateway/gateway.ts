@@ -7,6 +7,7 @@ import type { Fault } from '../core/fault.ts'
 import type { Stop } from '../core/stop.ts'
 import type { Circuits } from '../resilience/circuit.ts'
 import type { Keys } from '../resilience/keys.ts'
+import type { Paces } from '../resilience/pace.ts'
 import type { Pools } from '../upstream/pools.ts'
 import type { Client, Clients } from './clients.ts'
 import type { Ledger } from './ledger.ts'
@@ -21,6 +22,7 @@ export interface Gateway {
   readonly routes: Routes
   readonly keys: Keys
   readonly circuits: Circuits
+  readonly paces: Paces
   readonly pools: Pools
   readonly ledger: Ledger
   readonly headersShown: HeadersShown

@@ -8,6 +8,7 @@ import type { Dialect } from '../core/dialect.ts'
 import { faultOf } from '../core/fault.ts'
 import type { Stop } from '../core/stop.ts'
 import { estimatedTokens } from '../usage/estimate.ts'
+import type { ClientHeaders } from './choosers.ts'
 import { told } from './ending.ts'
 import type { Gateway, Journey } from './gateway.ts'
 import { answerHeaders, refusalHeaders } from './headers.ts'
@@ -66,8 +67,14 @@ export function identify(gateway: Gateway, journey: Journey, authorization: stri
   journey.client = gateway.clients.identify(authorization)
 }
 
-/** A call with its body, to its answer or its refusal. Never rejects. */
-export async function serve(gateway: Gateway, dialect: Dialect, journey: Journey, body: Buffer): Promise<Reply> {
+/** A call with its headers and body, to its answer or its refusal. Never rejects. */
+export async function serve(
+  gateway: Gateway,
+  dialect: Dialect,
+  journey: Journey,
+  headers: ClientHeaders,
+  body: Buffer,
+): Promise<Reply> {
   try {
     const client = journey.client!
     const call = dialect.parse(body)
@@ -79,9 +86,9 @@ export async function serve(gateway: Gateway, dialect: Dialect, journey: Journey
     route.allowance.called()
     route.hedge?.share.called()
 
-    const { circuits, random, keys } = gateway
+    const { keys } = gateway
     const retriesOf = (target: Target) => Math.max(target.retry.attempts, keys.size(target.providerName) - 1)
-    journey.plan = planFor(route, carried, call, client, circuits.ramp, random, retriesOf)
+    journey.plan = planFor(route, carried, call, client, headers, retriesOf)
     const answer = await firstAnswer(gateway, journey)
     journey.answeredBy = answer.target
     journey.leftOut = answer.leftOut

@@ -49,6 +49,8 @@ export function ledger(clock: Clock, metrics: Metrics, log: Log): Ledger {
     metrics.count('llm_attempts_total', [providerName, label, outcome])
     if (outcome.startsWith('passed-over:')) return
     metrics.observe('llm_attempt_seconds', [providerName, label, outcome], ms / 1000)
+    // Late is no fault: it hurts nobody's circuit or key. But who looks for what is wrong with a target looks here.
+    if (attempt.slow) metrics.count('llm_errors_total', [providerName, label, 'slow'])
     if (!NO_ERRORS.has(outcome)) metrics.count('llm_errors_total', [providerName, label, outcome])
   }
 

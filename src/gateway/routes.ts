@@ -8,7 +8,7 @@ import type { ChatCall } from '../core/chat.ts'
 import { Fault, type FaultName } from '../core/fault.ts'
 import { estimatedInputTokens } from '../usage/estimate.ts'
 import type { Allowance } from './allowance.ts'
-import type { Chooser, Weighted } from './choosers.ts'
+import type { Chooser, ClientHeaders, Weighted } from './choosers.ts'
 import type { Client } from './clients.ts'
 
 export interface Route {
@@ -27,6 +27,8 @@ export interface Route {
   readonly heartbeatMs: number | undefined
   /** What becomes of a stream that breaks off after content. */
   readonly recover: 'off' | 'splice' | 'prefill' | 'hold'
+  /** A first content later than this times the target's median is a soft failure; undefined: none is. */
+  readonly slowFactor: number | undefined
   /** Undefined: a slow target is waited for. `share`: how many calls may have a second attempt beside the first. */
   readonly hedge: { readonly afterMs: number; readonly share: Allowance } | undefined
 }
@@ -87,8 +89,7 @@ export function planFor(
   carried: string,
   call: ChatCall,
   client: Client,
-  ramp: (target: string) => number,
-  random: () => number,
+  headers: ClientHeaders,
   retriesOf: (target: Target) => number,
 ): Plan {
   const steps: Step[] = []
@@ -105,7 +106,7 @@ export function planFor(
     const retries = retriesOf(target)
     for (let again = 0; again <= retries; again++) steps.push({ target, again })
   }
-  for (const target of route.choose(route.targets(carried), ramp, random)) add(target)
+  for (const target of route.choose(route.targets(carried), call, client, headers)) add(target)
   for (const target of route.fallbacks(carried)) add(target)
   return steps
 }

@@ -4,7 +4,7 @@
  */
 import type { Answer, Outcome, Role, Step, Target } from '../core/attempt.ts'
 import { type Stopper, stopper } from '../core/stop.ts'
-import { attempt, UNWANTED } from './attempt.ts'
+import { attempt, lateAfterMs, UNWANTED } from './attempt.ts'
 import type { Gateway, Journey } from './gateway.ts'
 import { decide, exhausted, goesOn, lastResort, notTried } from './steps.ts'
 
@@ -39,7 +39,7 @@ async function nextStep(gateway: Gateway, journey: Journey): Promise<Step | unde
 
 /** The answer, if there is one; nothing, if the next step is to be tried; throws, if none may be. */
 async function tried(gateway: Gateway, journey: Journey, { target }: Step): Promise<Answer | undefined> {
-  const hedgeMs = hedgeAfterMs(journey)
+  const hedgeMs = hedgeAfterMs(gateway, journey, target)
   if (hedgeMs !== undefined) return raced(gateway, journey, target, hedgeMs)
   return answerOf(gateway, journey, target, await attempt(gateway, journey, target, journey.call!, journey.stop))
 }
@@ -52,8 +52,10 @@ function answerOf(gateway: Gateway, journey: Journey, target: Target, outcome: O
 }
 
 /** How long the step under way is waited for before another one is taken beside it; undefined: as long as it takes. */
-function hedgeAfterMs({ route, hedged }: Journey): number | undefined {
-  return hedged ? undefined : route!.hedge?.afterMs
+function hedgeAfterMs(gateway: Gateway, journey: Journey, target: Target): number | undefined {
+  const { hedge } = journey.route!
+  if (hedge === undefined || journey.hedged) return undefined
+  return Math.min(hedge.afterMs, lateAfterMs(gateway, journey, target, journey.call!) ?? Number.POSITIVE_INFINITY)
 }
 
 interface Run {

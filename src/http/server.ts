@@ -164,7 +164,7 @@ export function clientServer(
       calls.post(path, (request, reply) => {
         const { journey } = journeyOf(request, reply)
         const body = Buffer.isBuffer(request.body) ? request.body : Buffer.alloc(0)
-        void serve(gateway, dialect, journey, body).then(answered => finish(request, reply, answered, false))
+        void serve(gateway, dialect, journey, request.headers, body).then(answered => finish(request, reply, answered, false))
         reply.hijack()
       })
     }

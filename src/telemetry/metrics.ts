@@ -18,7 +18,11 @@ export const METRICS = {
     'tries, by outcome: answered, a fault, or passed-over:reason',
     ['provider', 'model', 'outcome'],
   ],
-  llm_errors_total: ['counter', 'faults of upstreams', ['provider', 'model', 'fault']],
+  llm_errors_total: [
+    'counter',
+    'faults of upstreams; slow is a first content later than the route likes',
+    ['provider', 'model', 'fault'],
+  ],
   llm_failover_total: ['counter', 'moves from one target to the next', ['route', 'from', 'to', 'reason']],
   llm_latency_seconds: ['histogram', 'from the call to the end of its answer', ['route', 'target']],
   llm_first_token_seconds: ['histogram', 'from the call to the first content', ['route', 'target']],

@@ -6,6 +6,8 @@ import { asObject } from '../core/json.ts'
 const BYTES_PER_TOKEN = 4
 /** What an image, a file or a recording comes to, whatever its bytes: they are not read as text. */
 const TOKENS_PER_ENCLOSURE = 1_000
+/** How long an answer is whose call does not limit it: a guess, where none is no guess at all. */
+const TYPICAL_ANSWER_TOKENS = 500
 
 export function estimatedInputTokens({ source, body }: ChatCall): number {
   let bytes = source.bytes.length
@@ -32,8 +34,16 @@ function enclosedBytes(part: ContentPart): number {
 
 /** Input and the longest answer that the call allows; what a limit of tokens has to set aside. */
 export function estimatedTokens(call: ChatCall): number {
-  const answer = call.body.max_completion_tokens ?? call.body.max_tokens ?? 0
-  return estimatedInputTokens(call) + answer * (call.body.n ?? 1)
+  return estimatedInputTokens(call) + answerTokens(call, 0)
+}
+
+/** As many as the call allows, or what is typical; for comparing what targets would cost. */
+export function estimatedAnswerTokens(call: ChatCall): number {
+  return answerTokens(call, TYPICAL_ANSWER_TOKENS)
+}
+
+function answerTokens({ body }: ChatCall, unlimited: number): number {
+  return (body.max_completion_tokens ?? body.max_tokens ?? unlimited) * (body.n ?? 1)
 }
 
 /** Tokens of a text of which only the length is known. */

@@ -54,7 +54,7 @@ test('the defaults are those of the contract', async () => {
     deadline: 120_000,
     sticky: 'off',
     faults: {},
-    recover: 'off',
+    recover: 'splice',
     extra_attempts: 0.2,
     heartbeat: 15_000,
     require: [],

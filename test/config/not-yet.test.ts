@@ -99,11 +99,6 @@ test('the complete language is understood, and what nothing obeys yet is refused
       'providers.openai.spend_cap  "spend_cap" is not available yet',
       'providers.openai.models.gpt-4o.prefill  "prefill: true" is not available yet',
       'providers.gemini.type  "gemini" is not available yet',
-      'routes.gpt-4.choose  "latency" is not available yet',
-      'routes.gpt-4.sticky  "session" is not available yet',
-      'routes.gpt-4.slow  "slow" is not available yet',
-      'routes.gpt-4.hedge  "hedge" is not available yet',
-      'routes.gpt-4.recover  "splice" is not available yet',
       'routes.gpt-4.cache  "cache" is not available yet',
       'routes.gpt-4.degrade  "degrade" is not available yet',
       'clients[0].key  "azure-kv:" is not available yet',
@@ -129,19 +124,12 @@ test('each is reported where it stands', async () => {
   assert.equal(placeOf('server.workers'), '2:84')
   assert.equal(placeOf('state'), '4:1')
   assert.equal(placeOf('providers.openai.keys[2].value'), '16:31')
-  assert.equal(placeOf('routes.gpt-4.choose'), '36:13')
+  assert.equal(placeOf('routes.gpt-4.cache'), '48:5')
   assert.equal(placeOf('clients[0].rpm'), '59:5')
 })
 
 test('every form of what is to come is refused', async () => {
-  const route = (line: string) => `${PROVIDERS}routes:\n  a: {targets: [openai/x], ${line}}\n`
-  const texts = [
-    ...['latency', 'cost', 'least_busy'].map(word => route(`choose: ${word}`)),
-    ...['client', 'session'].map(word => route(`sticky: ${word}`)),
-    ...['splice', 'prefill', 'hold'].map(word => route(`recover: ${word}`)),
-    `${PROVIDERS}${ROUTES}telemetry: {log: {bodies: all}}\n`,
-    `${PROVIDERS}${ROUTES}server: {workers: 2}\n`,
-  ]
+  const texts = [`${PROVIDERS}${ROUTES}telemetry: {log: {bodies: all}}\n`, `${PROVIDERS}${ROUTES}server: {workers: 2}\n`]
   for (const text of texts) {
     const loaded = await parseConfig(text, 'understudy.yaml', { env: ENV })
     assert.ok(!loaded.ok, text)
@@ -172,7 +160,6 @@ test('the form of what is to come is checked all the same', async () => {
     loaded.problems.map(({ path, message }) => `${formatPath(path)}  ${message}`),
     [
       'routes.a.hedge.after  is missing; expected a duration such as "250ms", "2s", "5m" or "24h"',
-      'routes.a.hedge  "hedge" is not available yet',
       'routes.a.hedge.aftr  unknown key (did you mean "after"?)',
       'cache  "cache" is not available yet',
       'cache.store  expected one of state, memory, found "disk"',

@@ -18,6 +18,7 @@ routes:
     deadline: 90s
     require: [eu]
   any: [openai/x]
+  talk: {targets: [openai/x, near/y], choose: latency, sticky: session}
 clients: [{name: search, key: env:CLIENT_KEY}, {name: archive, key: c2}]
 `,
     { env: { ...ENV, UNDERSTUDY_ADMIN_TOKEN: 'admin-1' } },
@@ -28,10 +29,12 @@ clients: [{name: search, key: env:CLIENT_KEY}, {name: archive, key: c2}]
 clients    [::]:80  (clients: search, archive)
 operators  127.0.0.1:9090  (with a token)
 
-ROUTE  CHOSEN BY  TARGETS                         FALLBACKS     DEADLINE  REQUIRES
-gpt-4  weighted   openai/gpt-4o  weight 3 (75 %)  near/small    90s       eu
-                  near/llama  weight 1 (25 %)     openai/small
-any    order      openai/x                        –             2m        –
+ROUTE  CHOSEN BY                   TARGETS                         FALLBACKS     DEADLINE  REQUIRES
+gpt-4  weighted                    openai/gpt-4o  weight 3 (75 %)  near/small    90s       eu
+                                   near/llama  weight 1 (25 %)     openai/small
+any    order                       openai/x                        –             2m        –
+talk   latency, sticky by session  openai/x                        –             2m        –
+                                   near/y
 
 PROVIDER  TYPE    KEYS              ADDRESS                   TAGS
 openai    openai  2: key-1, team-b  built in                  us, eu

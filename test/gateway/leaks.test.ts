@@ -131,7 +131,8 @@ describe('a storm of faults', () => {
         assert.equal(gateway.logs().filter(({ msg }) => msg === 'call').length, arrived, 'one line per call')
         assert.equal(await gateway.metric('llm_in_flight'), 0)
         assert.equal(gateway.server.active(), 0)
-        const { keys } = gateway.assembled.gateway
+        const { keys, paces } = gateway.assembled.gateway
+        for (const { id } of gateway.assembled.targets) assert.equal(paces.inFlight(id), 0)
         for (const provider of ['primary', 'backup']) assert.equal(keys.status(provider)[0]!.inFlight, 0)
         await until('no timer is left', () => clock.waiting() <= idleTimers)
       } finally {

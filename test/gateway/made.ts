@@ -4,9 +4,11 @@ import type { Target } from '../../src/core/attempt.ts'
 import type { ChatCall } from '../../src/core/chat.ts'
 import type { Provider } from '../../src/core/provider.ts'
 import { chat } from '../../src/dialects/chat/chat.ts'
-import { CHOOSERS } from '../../src/gateway/choosers.ts'
+import { type ChooserParts, choosers } from '../../src/gateway/choosers.ts'
 import type { Client } from '../../src/gateway/clients.ts'
 import type { Route } from '../../src/gateway/routes.ts'
+import { paces } from '../../src/resilience/pace.ts'
+import { heldClock } from '../support/clock.ts'
 
 const never = (): never => {
   throw new Error('not in this test')
@@ -62,11 +64,15 @@ export const madeClient = (more: Partial<Client> = {}): Client => ({
   ...more,
 })
 
+/** The choosers of a gateway that has seen nothing yet, with every target at its full share of the traffic. */
+export const madeChoosers = (more: Partial<ChooserParts> = {}) =>
+  choosers({ ramp: () => 1, random: () => 0, paces: paces(heldClock()), ...more })
+
 /** A route to these targets in their order, with as many extra attempts as it likes. */
 export function madeRoute(name: string, targets: readonly Target[], more: Partial<Route> = {}): Route {
   return {
     name,
-    choose: CHOOSERS.order,
+    choose: madeChoosers().order,
     targets: () => targets.map(target => ({ target, weight: 1 })),
     fallbacks: () => [],
     deadlineMs: 120_000,
@@ -75,6 +81,7 @@ export function madeRoute(name: string, targets: readonly Target[], more: Partia
     allowance: { called() {}, take: () => true, giveBack() {} },
     heartbeatMs: undefined,
     recover: 'off',
+    slowFactor: undefined,
     hedge: undefined,
     ...more,
   }

@@ -181,6 +181,12 @@ function drawn(luck: Chance, routes: readonly (readonly [string, string])[]): Ca
   }
 }
 
+const SILENCES: ReadonlySet<unknown> = new Set(['upstream-timeout', 'upstream-stalled'])
+
+function tookTheSecondForSilent({ attempts = [] }: Record<string, any>): boolean {
+  return attempts.slice(1).some(({ outcome, broke }: any) => SILENCES.has(outcome) || SILENCES.has(broke))
+}
+
 const open: { close(): void | Promise<void> }[] = []
 after(() => Promise.all(open.map(each => each.close())))
 
@@ -220,12 +226,13 @@ async function start(cases: ReadonlyMap<number, Case>, luck: Chance) {
 }
 
 async function answered(gateway: Running, each: Case, mark: number): Promise<'whole' | 'broken' | 'gap' | 'refused'> {
-  const response = await gateway.call({
+  const body = {
     model: each.route,
     messages: [{ role: 'user', content: `What does the lamp do? This is case-${mark}.` }],
     stream: true,
     ...(each.usage && { stream_options: { include_usage: true } }),
-  })
+  }
+  const response = await gateway.call(body, { headers: { 'x-request-id': `case-${mark}` } })
   const raw = await response.text()
   if (response.status === 200) return judged(each, read(raw, each.usage))
   assert.ok(JSON.parse(raw).error.message.length > 0)
@@ -239,7 +246,7 @@ it(`${CASES} answers, damaged at any byte, come whole or end honestly`, async t 
   const { gateway, routes } = await start(cases, luck)
   for (let mark = 0; mark < CASES; mark++) cases.set(mark, drawn(luck, routes))
   const seen = { whole: 0, broken: 0, gap: 0, refused: 0 }
-  let lost = 0
+  const unmended: number[] = []
   let mark = 0
   const lane = async () => {
     while (mark < CASES) {
@@ -251,15 +258,22 @@ it(`${CASES} answers, damaged at any byte, come whole or end honestly`, async t 
       seen[result]++
       // One harm that leaves the text as it is, and somebody well and of the same words to go on: then it is whole.
       const [first, ...others] = each.damages
-      const mended = others.every(damage => damage === undefined) && !each.differs && first?.harm !== 'garble' && !each.alone
-      if (mended && each.recover !== 'off' && result !== 'whole') lost++
+      const mends = others.every(damage => damage === undefined) && !each.differs && first?.harm !== 'garble' && !each.alone
+      if (mends && each.recover !== 'off' && result !== 'whole') unmended.push(own)
     }
   }
   await Promise.all(Array.from({ length: AT_ONCE }, lane))
-  t.diagnostic(JSON.stringify({ ...seen, lost }))
-  assert.ok(seen.whole > CASES / 2 && seen.broken > CASES / 50 && seen.gap > 0, 'every way to end has been seen')
-  // A busy machine may take what is well for silent.
-  assert.ok(lost < CASES / 10, `${lost} answers were not mended, though they could have been`)
+  // A busy machine may take what is well for silent; nothing else excuses it.
+  const excused = new Set(
+    gateway
+      .logs()
+      .filter(tookTheSecondForSilent)
+      .map(({ id }) => id),
+  )
+  const lost = unmended.filter(own => !excused.has(`case-${own}`))
+  t.diagnostic(JSON.stringify({ ...seen, unmended: unmended.length, lost: lost.length }))
+  assert.deepEqual(lost, [], 'answers that could have been mended, and were not')
+  assert.ok(seen.whole > CASES / 4 && seen.broken > CASES / 50 && seen.gap > 0, 'every way to end has been seen')
   assert.equal(await gateway.metric('llm_in_flight'), 0)
   assert.equal(await gateway.metric('llm_requests_total'), CASES)
 })

@@ -69,15 +69,7 @@ interface PlanOptions {
 /** A plan as text: `id`, `id+1` for its retries, `id!reason` where it is passed over. */
 function planned(route: Route, { call, client = anyone, carried = '', retries = {} }: PlanOptions = {}): string[] {
   const retriesOf = (target: Target) => retries[target.id] ?? 0
-  const plan = planFor(
-    route,
-    carried,
-    madeCall(call),
-    client,
-    () => 1,
-    () => 0,
-    retriesOf,
-  )
+  const plan = planFor(route, carried, madeCall(call), client, {}, retriesOf)
   return plan.map(
     ({ target, again, passedOver }) =>
       target.id + (again > 0 ? `+${again}` : '') + (passedOver === undefined ? '' : `!${passedOver}`),

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { ChatCall } from '../../src/core/chat.ts'
 import { chat } from '../../src/dialects/chat/chat.ts'
-import { estimatedInputTokens, estimatedTokens } from '../../src/usage/estimate.ts'
+import { estimatedAnswerTokens, estimatedInputTokens, estimatedTokens } from '../../src/usage/estimate.ts'
 
 function call(more: object = {}, text = 'Hello'): ChatCall {
   return chat.parse(Buffer.from(JSON.stringify({ model: 'm', messages: [{ role: 'user', content: text }], ...more })))
@@ -35,4 +35,10 @@ test('to the input comes the longest answer that the call allows, as often as it
   assert.equal(answer({ max_completion_tokens: 200, max_tokens: 100 }), 200)
   assert.equal(answer({ max_tokens: 100, n: 3 }), 300)
   assert.equal(answer({ max_tokens: null, n: null }), 0)
+})
+
+test('for comparing prices, an answer that is not limited has a typical length', () => {
+  assert.equal(estimatedAnswerTokens(call()), 500)
+  assert.equal(estimatedAnswerTokens(call({ n: 2 })), 1_000)
+  assert.equal(estimatedAnswerTokens(call({ max_tokens: 100, n: 3 })), 300)
 })
