@@ -21,7 +21,6 @@ const TABLE: readonly Line[] = [
   { path: 'providers.*.keys.*.value', refused: isInVault },
   { path: 'providers.*.health' },
   { path: 'providers.*.spend_cap' },
-  { path: 'providers.*.models.*.prefill', refused: value => value === true },
   { path: 'routes.*.choose', refused: oneOf('latency', 'cost', 'least_busy') },
   { path: 'routes.*.sticky', refused: oneOf('client', 'session') },
   { path: 'routes.*.slow' },
