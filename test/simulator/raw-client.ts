@@ -106,7 +106,7 @@ export function eventsIn(body: string): any[] {
 
 /** A simulator's configuration on a free port, with what the test is about. */
 export function config(about: Partial<SimulatorConfig> = {}): SimulatorConfig {
-  return { name: 'alpha', speaks: 'openai', listen: '127.0.0.1:0', token_delay: 0, script: [], ...about }
+  return { name: 'alpha', speaks: 'openai', listen: '127.0.0.1:0', prefill: 'continue', token_delay: 0, script: [], ...about }
 }
 
 export const SAY_HELLO = { model: 'gpt-4o', messages: [{ role: 'user', content: 'Say hello, please.' }] }

@@ -43,7 +43,7 @@ test('everything that reaches it is written down', async () => {
   assert.deepEqual([first!.rule, first!.ended, first!.tokensSent], [undefined, 'answered', 20])
   assert.deepEqual([second!.stream, second!.rule, second!.ended, second!.tokensSent], [true, 0, 'faulted', 0])
   assert.deepEqual([third!.path, third!.body, third!.ended], ['/v1/models?limit=1', undefined, 'answered'])
-  assert.deepEqual(simulator.counts, { total: 3, answered: 2, faulted: 1, aborted: 0, open: 0 })
+  assert.deepEqual(simulator.counts, { total: 3, answered: 2, faulted: 1, aborted: 0, open: 0, calls: 2 })
 })
 
 test('a share is left to chance', async () => {
@@ -152,7 +152,7 @@ test('a client that leaves in the middle of its call is one that left', async ()
   await sleep(20)
   socket.resetAndDestroy()
   await until(() => simulator.counts.aborted === 1)
-  assert.deepEqual(simulator.counts, { total: 1, answered: 0, faulted: 0, aborted: 1, open: 0 })
+  assert.deepEqual(simulator.counts, { total: 1, answered: 0, faulted: 0, aborted: 1, open: 0, calls: 1 })
 })
 
 test('a slow reader holds a huge answer back', async () => {
