@@ -53,6 +53,7 @@ export async function deliverStream(
 ): Promise<'answered' | 'faulted'> {
   const { response, signal } = line
   response.writeHead(course.status, headers)
+  response.flushHeaders()
   const limit = course.breaksAtByte
   let isWhole = true
   let tokens = 0
