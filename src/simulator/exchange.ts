@@ -76,7 +76,7 @@ export async function carryOut(
   }
   if (!isSuccess(course.status)) {
     await pause(course.firstMs, line.signal)
-    return refuse({ status: course.status, retryAfter: course.headers['retry-after'] }, course.headers)
+    return refuse({ status: course.status, retryAfterS: waitIn(course.headers) }, course.headers)
   }
 
   if (keyOf(received.headers).includes('bad')) return refuse(wire.refusedKey)
@@ -137,6 +137,12 @@ function answersTo(ask: Ask, voice: Voice, course: Course): readonly Answer[] {
 
 function turnOf(ask: Ask, answers: readonly Answer[]): Turn {
   return { ask, answers, createdMs: Date.now() }
+}
+
+/** The seconds that a rule's headers tell to wait. */
+function waitIn({ 'retry-after-ms': ms, 'retry-after': s }: Course['headers']): number | undefined {
+  const seconds = ms === undefined ? Number(s) : Number(ms) / 1_000
+  return Number.isFinite(seconds) ? seconds : undefined
 }
 
 /** The key that the client shows, in whichever way. */

@@ -140,7 +140,7 @@ function errorOf(failure: Failure, mention: Mention): unknown {
   const details = [
     ...(failure.code ? [{ '@type': 'type.googleapis.com/google.rpc.ErrorInfo', reason: failure.code }] : []),
     ...(failure.status === 429
-      ? [{ '@type': 'type.googleapis.com/google.rpc.RetryInfo', retryDelay: `${failure.retryAfter ?? 1}s` }]
+      ? [{ '@type': 'type.googleapis.com/google.rpc.RetryInfo', retryDelay: `${failure.retryAfterS ?? 1}s` }]
       : []),
   ]
   return {

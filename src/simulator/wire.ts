@@ -12,7 +12,7 @@ export interface Failure {
   readonly code?: string | null
   readonly param?: string | null
   /** Seconds to wait, where the script says so in a header and the API in the body. */
-  readonly retryAfter?: string | undefined
+  readonly retryAfterS?: number | undefined
 }
 
 /** What the address of a call tells of it, where the API says that there and not in the body. */

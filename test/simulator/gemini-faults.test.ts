@@ -45,6 +45,7 @@ test('how long to wait stands in the details of an error', async () => {
   const delayOf = async (rule: ScriptRule) => JSON.parse((await under(rule, false)).body).error.details[0].retryDelay
   assert.equal(await delayOf({ status: 429 }), '1s')
   assert.equal(await delayOf({ status: 429, headers: { 'Retry-After': '7' } }), '7s')
+  assert.equal(await delayOf({ status: 429, headers: { 'retry-after-ms': '20' } }), '0.02s')
 })
 
 test('connections are reset, refused and left without a word', async () => {
