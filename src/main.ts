@@ -7,9 +7,10 @@ import { parseArgs } from 'node:util'
 import packageJson from '../package.json' with { type: 'json' }
 import { COMMANDS } from './commands.ts'
 import { jsonSchema } from './config/json-schema.ts'
-import { loadConfig, loadScript } from './config/load.ts'
+import { loadConfig, loadScript, PLAIN_SCRIPT } from './config/load.ts'
 import { formatProblem, type Problem } from './config/problem.ts'
 import type { Config } from './config/schema.ts'
+import { SPOKEN } from './config/simulation.ts'
 import { summary } from './config/summary.ts'
 import { systemClock } from './core/clock.ts'
 import { assemble } from './gateway/assemble.ts'
@@ -151,18 +152,19 @@ async function check(file: string | undefined): Promise<void> {
 }
 
 async function simulate(speaks: string | undefined, listen: string | undefined, file: string | undefined): Promise<void> {
-  if (speaks !== undefined && speaks !== 'openai' && speaks !== 'anthropic')
-    fail(EXIT.usage, `"${speaks}": a simulator speaks openai or anthropic`)
+  const spoken = SPOKEN.find(one => one === speaks)
+  if (speaks !== undefined && spoken === undefined)
+    fail(EXIT.usage, `"${speaks}": a simulator speaks one of ${SPOKEN.join(', ')}`)
   const loaded = file === undefined ? undefined : await loadScript(file)
   if (loaded?.ok === false) failWith(loaded.problems)
-  const script = loaded?.ok ? loaded.script : { speaks: 'openai' as const, listen: '127.0.0.1:0', token_delay: 0, script: [] }
+  const script = loaded?.ok ? loaded.script : PLAIN_SCRIPT
   const simulator = await startSimulator({
     ...script,
     name: 'simulator',
-    ...(speaks && { speaks }),
+    ...(spoken && { speaks: spoken }),
     ...(listen && { listen }),
   }).catch((error: Error) => fail(EXIT.unavailable, error.message))
-  process.stdout.write(`${speaks ?? script.speaks} simulator on ${simulator.url}\n`)
+  process.stdout.write(`${spoken ?? script.speaks} simulator on ${simulator.url}\n`)
   const stop = () => void simulator.close().then(() => process.exit(0))
   process.on('SIGTERM', stop)
   process.on('SIGINT', stop)

@@ -196,6 +196,22 @@ routes: {slow: [slow/m]}
     assert.equal((await simulator.ended).code, 0)
   })
 
+  it('simulator speaks every wire that it names', async () => {
+    const simulator = start(['simulator', '--speaks', 'gemini', '--listen', '127.0.0.1:0'])
+    await until('it listens', () => simulator.out().includes('http://'))
+    assert.match(simulator.out(), /^gemini simulator on /)
+    const url = /http:\/\/\S+/.exec(simulator.out())![0]
+    const response = await fetch(`${url}/v1beta/models/m:generateContent`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify({ contents: [{ role: 'user', parts: [{ text: 'x' }] }] }),
+    })
+    assert.equal(((await response.json()) as { modelVersion: string }).modelVersion, 'm')
+    simulator.child.kill('SIGTERM')
+    assert.equal((await simulator.ended).code, 0)
+    assert.match((await run(['simulator', '--speaks', 'latin'])).err, /openai, anthropic, gemini/)
+  })
+
   it('refuses what it does not know, with its usage, and exits with 64', async () => {
     for (const args of [['fly'], ['serve', '--fast'], ['check'], ['keys'], ['simulator', '--speaks', 'latin']]) {
       const { code, err } = await run(args)

@@ -79,6 +79,8 @@ function applyRules(tree: unknown, available: ReadonlySet<string>, quote: (path:
 }
 
 const simulatorAlone = simulator.omit({ name: true })
+/** A simulator that does what every simulator does unless told otherwise. */
+export const PLAIN_SCRIPT: Script = simulatorAlone.parse({})
 const scriptFile = z.union([script.transform(rules => ({ script: rules })), simulatorAlone], {
   error: 'expected a list of rules, or a mapping that describes a simulator',
 })
@@ -88,7 +90,7 @@ export async function loadScript(file: string): Promise<LoadedScript> {
   const read = await readText(file)
   if (!read.ok) return read
   const examined: Examined<z.output<typeof scriptFile>> = await examine(read.text, file, { schema: scriptFile })
-  return examined.ok ? { ok: true, script: { ...simulatorAlone.parse({}), ...examined.value } } : examined
+  return examined.ok ? { ok: true, script: { ...PLAIN_SCRIPT, ...examined.value } } : examined
 }
 
 type ReadText = { readonly ok: true; readonly text: string } | { readonly ok: false; readonly problems: readonly Problem[] }

@@ -21,7 +21,6 @@ const TABLE: readonly Line[] = [
   { path: 'providers.*.keys.*.value', refused: isInVault },
   { path: 'providers.*.health' },
   { path: 'providers.*.spend_cap' },
-  { path: 'providers.*.models.*.prefill', refused: value => value === true },
   { path: 'routes.*.cache' },
   { path: 'routes.*.degrade', refused: holdsSomething },
   { path: 'clients.*.key', refused: isInVault },

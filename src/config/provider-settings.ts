@@ -48,6 +48,23 @@ export const AVAILABLE_TYPES: ReadonlySet<string> = new Set(PROVIDER_TYPES)
 /** The types that live at no address of their own. */
 export const TYPES_THAT_NEED_BASE_URL: ReadonlySet<string> = new Set<ProviderType>(['openai-compatible', 'azure', 'vllm'])
 
+/** The types that can be handed the beginning of an answer. */
+export const TYPES_THAT_CONTINUE: ReadonlySet<string> = new Set<ProviderType>([
+  'anthropic',
+  'bedrock',
+  'deepseek',
+  'gemini',
+  'groq',
+  'mistral',
+  'moonshot',
+  'ollama',
+  'openai-compatible',
+  'openrouter',
+  'qwen',
+  'vertex',
+  'vllm',
+])
+
 export const FEATURES = ['tools', 'vision', 'json_schema'] as const
 
 const keySettings = z.strictObject({
@@ -70,7 +87,10 @@ const model = z.strictObject({
   context: count.optional().describe('tokens that prompt and answer may have together'),
   max_output: count.optional().describe('tokens of the longest answer'),
   supports: z.array(z.enum(FEATURES)).optional().describe('what the model can do; anything, when left out'),
-  prefill: z.boolean().default(false).describe('goes on with an answer that the call already begins'),
+  prefill: z
+    .boolean()
+    .default(false)
+    .describe('goes on with an answer that the call already begins; for types that can be told to (see the table of providers)'),
   price: z
     .strictObject({
       input: usd.describe('US$ per million tokens of the prompt'),

@@ -7,6 +7,9 @@ import { duration, share } from './units.ts'
 
 const count = z.int().min(0)
 
+/** The APIs that a simulator speaks. */
+export const SPOKEN = ['openai', 'anthropic', 'gemini'] as const
+
 export const scriptRule = z
   .strictObject({
     // When. All that are given must hold.
@@ -38,8 +41,17 @@ export const scriptRule = z
       .enum(['reset', 'clean', 'half-chunk'])
       .optional()
       .describe('how a cut ends: TCP reset (default), a clean end of the body, or in the middle of an event'),
+    stall_at_byte: count.optional().describe('says nothing more after so many bytes of the body, and leaves the connection open'),
+    cut_at_byte: count.optional().describe('ends after so many bytes of the body, as cut_how says'),
     garbled_at: count.optional().describe('the event at this place is not JSON'),
     no_done: z.literal(true).optional().describe('the terminator of the stream is missing, after a proper finish'),
+    finish_twice: z.literal(true).optional().describe('in a stream, the reason to finish comes twice'),
+    usage_early: z.literal(true).optional().describe('in a stream, usage comes before the content'),
+    error_after_finish: z
+      .literal(true)
+      .optional()
+      .describe('in a stream, an error comes after the finish, in place of the terminator'),
+    data_after_done: z.literal(true).optional().describe('in a stream, more content comes after the end'),
     empty_choices: z.literal(true).optional().describe('a 200 whose answer holds nothing'),
     error_in_200: z
       .union([
@@ -59,9 +71,16 @@ export const script = z.array(scriptRule)
 
 export const simulator = z.strictObject({
   name: z.string().regex(/^[\w.-]+$/, 'use letters, digits, ".", "_" and "-"'),
-  speaks: z.enum(['openai', 'anthropic']).default('openai'),
+  speaks: z
+    .enum(SPOKEN)
+    .default('openai')
+    .describe(`the API that it speaks: ${SPOKEN.join(', ')}`),
   listen: z.string().default('127.0.0.1:0').describe('host:port; port 0 takes a free one'),
   answer: z.string().optional().describe('what it says; a sentence with its name when left out'),
+  prefill: z
+    .enum(['continue', 'echo', 'refuse'])
+    .default('continue')
+    .describe('what it does with a call that ends with the beginning of its answer: goes on, says it again first, or refuses'),
   token_delay: duration.default(0).describe('the time between two tokens of a healthy stream'),
   script: script.default([]),
 })

@@ -85,8 +85,13 @@ export function scanObject(bytes: Buffer, maxDepth: number): Map<string, Span> |
 /**
  * The same object with some top-level values replaced, added or, where the edit is undefined, taken out. All other bytes stay as they are.
  * Edits are values that JSON.stringify can write.
+ * @param appended one more element at the end of an array, by the array's key, which is not among the edits
  */
-export function spliceObject(source: JsonObjectSource, edits: Readonly<Record<string, unknown>>): Buffer {
+export function spliceObject(
+  source: JsonObjectSource,
+  edits: Readonly<Record<string, unknown>>,
+  appended: Readonly<Record<string, unknown>> = NONE,
+): Buffer {
   const bytes = source.bytes
   const cuts: { readonly from: number; readonly to: number; readonly text: string }[] = []
   const kept = source.spans.size
@@ -104,7 +109,11 @@ export function spliceObject(source: JsonObjectSource, edits: Readonly<Record<st
     else added += `,${JSON.stringify(key)}:${JSON.stringify(value)}`
   }
   // Two neighbours that both go may each claim the comma between them; what remains then has its commas wrong. Such a body is written again.
-  if (removed > 1 || (removed > 0 && removed === kept)) return rewrite(source, edits)
+  if (removed > 1 || (removed > 0 && removed === kept)) return rewrite(source, edits, appended)
+  for (const key in appended) {
+    const { at, text } = appending(bytes, source.spans.get(key)!, appended[key])
+    cuts.push({ from: at, to: at, text })
+  }
   if (added !== '') {
     const close = bytes.lastIndexOf(CLOSE_OBJECT)
     cuts.push({ from: close, to: close, text: kept === 0 ? added.slice(1) : added })
@@ -122,12 +131,28 @@ export function spliceObject(source: JsonObjectSource, edits: Readonly<Record<st
   return Buffer.concat(parts)
 }
 
+const NONE: Readonly<Record<string, unknown>> = {}
+
+/** What has to stand before the bracket that closes this array. */
+function appending(bytes: Uint8Array, { end }: Span, element: unknown): { readonly at: number; readonly text: string } {
+  let before = end - 2
+  while (bytes[before]! <= 0x20) before--
+  return { at: end - 1, text: `${bytes[before] === OPEN_ARRAY ? '' : ','}${JSON.stringify(element)}` }
+}
+
 /** Member by member, so that the values that stay keep their very bytes (a number longer than a double would not survive a parse). */
-function rewrite(source: JsonObjectSource, edits: Readonly<Record<string, unknown>>): Buffer {
+function rewrite(
+  source: JsonObjectSource,
+  edits: Readonly<Record<string, unknown>>,
+  appended: Readonly<Record<string, unknown>>,
+): Buffer {
   const members: string[] = []
   const bytes = Buffer.from(source.bytes.buffer, source.bytes.byteOffset, source.bytes.byteLength)
   for (const [key, span] of source.spans) {
-    if (!Object.hasOwn(edits, key)) members.push(bytes.toString('utf8', span.start, span.end))
+    if (Object.hasOwn(appended, key)) {
+      const { at, text } = appending(bytes, span, appended[key])
+      members.push(`${bytes.toString('utf8', span.start, at)}${text}]`)
+    } else if (!Object.hasOwn(edits, key)) members.push(bytes.toString('utf8', span.start, span.end))
     else if (edits[key] !== undefined) members.push(`${JSON.stringify(key)}:${JSON.stringify(edits[key])}`)
   }
   for (const key in edits) {

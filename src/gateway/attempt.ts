@@ -172,9 +172,14 @@ function begin(
     if (fault !== undefined && said > 0) usage = usageSoFar(call, usage, said)
     key.release({ fault, accepted: fault === undefined, tokens: totalTokens(usage) })
     if (fault === undefined) gateway.circuits.report(permit, true)
-    else if (rowOf(fault.kind).circuit && !fault.details.blameless) gateway.circuits.report(permit, false)
+    else if (rowOf(fault.kind).circuit && !isBlameless(fault)) gateway.circuits.report(permit, false)
     else gateway.circuits.release(permit)
     writeDown()
+  }
+
+  /** Where the beginning was all of the answer, nothing follows it, and most decoders take nothing for no answer. */
+  function isBlameless({ kind, details }: Fault): boolean {
+    return details.blameless === true || (call.prefill !== undefined && kind === 'upstream-garbled')
   }
 
   function writeDown(): void {

@@ -12,6 +12,8 @@ import type { Gateway, Journey } from './gateway.ts'
 import { trailOf } from './headers.ts'
 import { decide, goesOn } from './steps.ts'
 
+const ABOUT_THE_BEGINNING: ReadonlySet<string> = new Set(['upstream-refused-call', 'upstream-garbled'])
+
 const KINDS: Readonly<Record<string, readonly RecoveryKind[]>> = { splice: ['splice'], prefill: ['prefill', 'splice'] }
 
 /** Whether anybody could have to know what the client was given: asked once per call. */
@@ -91,8 +93,8 @@ async function resumedBy(
   } catch (thrown) {
     if (!(thrown instanceof Fault)) throw thrown
     goesOn(gateway, journey, target, thrown)
-    // Who does not take a beginning may still take the call.
-    if (kind !== 'prefill' || thrown.kind !== 'upstream-refused-call') hopeless.add(target)
+    // Who does not take a beginning, or has nothing to say after it, may still take the call.
+    if (kind !== 'prefill' || !ABOUT_THE_BEGINNING.has(thrown.kind)) hopeless.add(target)
     return undefined
   } finally {
     gateway.ledger.recovered(journey, kind, result)

@@ -34,6 +34,10 @@ export interface Ask {
   readonly userText: string
   /** What tools have returned, when that is the last that was said. */
   readonly toolResult: string | undefined
+  /** The beginning of the answer, where the conversation ends with it. */
+  readonly prefill: string | undefined
+  /** Whether the events of a stream come as one list. */
+  readonly isList?: boolean
   readonly promptTokens: number
 }
 
@@ -57,6 +61,8 @@ export interface Voice {
   readonly name: string
   /** What it says instead of its own sentence. */
   readonly answer?: string | undefined
+  /** Whether an answer whose beginning it is given says that beginning again. */
+  readonly echoes: boolean
 }
 
 const FRAGMENT_LENGTH = 8
@@ -67,14 +73,15 @@ const LONGEST_QUOTE = 2_000
 
 export function answerTo(ask: Ask, voice: Voice): Answer {
   const thinking: Block[] = ask.thinks ? [{ kind: 'thinking', tokens: wordsOf(THOUGHT), signature: signatureOf(voice.name) }] : []
-  if (ask.tools.length > 0 && ask.toolResult === undefined) {
+  if (ask.tools.length > 0 && ask.toolResult === undefined && ask.prefill === undefined) {
     const both = ask.parallel && /\bboth\b/i.test(ask.userText)
     const calls = ask.tools.slice(0, both ? 2 : 1).map(toolBlock)
     return limited([...thinking, ...calls], ask.maxTokens, 'tools')
   }
   const { text, isJson } = textFor(ask, voice)
   const { kept, stoppedBy } = stopAt(text, ask.stops)
-  const tokens = isJson ? fragmentsOf(kept) : wordsOf(kept)
+  const rest = voice.echoes ? kept : after(ask.prefill, kept)
+  const tokens = isJson ? fragmentsOf(rest) : wordsOf(rest)
   const blocks: Block[] = tokens.length === 0 ? thinking : [...thinking, { kind: 'text', tokens }]
   return limited(blocks, ask.maxTokens, stoppedBy === undefined ? 'stop' : 'stop-sequence', stoppedBy)
 }
@@ -128,6 +135,11 @@ function textFor(ask: Ask, voice: Voice): { text: string; isJson: boolean } {
   }
   if (ask.toolResult !== undefined) return { text: `The tool returned: ${ask.toolResult.slice(0, LONGEST_QUOTE)}`, isJson: false }
   return { text: own, isJson: false }
+}
+
+/** What follows this beginning; all of an answer that begins otherwise. */
+function after(beginning: string | undefined, text: string): string {
+  return beginning !== undefined && text.startsWith(beginning) ? text.slice(beginning.length) : text
 }
 
 function toolBlock(tool: ToolOffer): Block {

@@ -20,6 +20,10 @@ export function readAnthropicCall(body: unknown): Ask | Failure {
   if (!Array.isArray(messages)) return messages as Failure
 
   const thinking = asObject(call.thinking)?.type
+  const last = messages.at(-1)
+  const prefill = last?.role === 'assistant' ? textOf(last.content) || undefined : undefined
+  if (prefill !== undefined && prefill !== prefill.trimEnd())
+    return bad('messages: final assistant content cannot end with trailing whitespace')
   return {
     model,
     stream: call.stream === true,
@@ -33,7 +37,8 @@ export function readAnthropicCall(body: unknown): Ask | Failure {
     reportsUsage: true,
     padded: false,
     userText: textOf(messages.findLast(message => message.role === 'user')?.content),
-    toolResult: readResults(messages.at(-1)),
+    toolResult: readResults(last),
+    prefill,
     promptTokens: messages.reduce((sum, message) => sum + countContent(message.content), countWords(textOf(call.system))),
   }
 }

@@ -19,9 +19,14 @@ const STOP_REASONS = {
 } as const satisfies Record<Answer['finish'], string>
 
 export const anthropicWire: Wire = {
-  callPath: '/messages',
+  callAt: path => (path === '/messages' ? {} : undefined),
   lateFailureStatus: 529,
   read: readAnthropicCall,
+  refusedKey: { status: 401 },
+  refusedPrefill: {
+    status: 400,
+    message: 'This model does not support assistant message prefill. The conversation must end with a user message.',
+  },
   newRequestId: () => uniqueId('req_011C', 20),
   headers: (requestId, stream) => ({
     'content-type': stream ? 'text/event-stream; charset=utf-8' : 'application/json',
@@ -39,6 +44,7 @@ export const anthropicWire: Wire = {
   }),
   failure: (failure, mention) => JSON.stringify(errorOf(failure, mention)),
   failureEvent: (failure, mention) => ({ part: 'done', event: 'error', json: JSON.stringify(errorOf(failure, mention)) }),
+  usageEvent: turn => usageEvent(turn, turn.answers[0]!, 'usage', null, null),
   whole: (turn, empty) => JSON.stringify(messageOf(turn, empty ? NOTHING : turn.answers[0]!)),
   events: (turn, empty) => eventsOf(turn, empty ? NOTHING : turn.answers[0]!),
   models: () => JSON.stringify({ data: MODELS, has_more: false, first_id: MODELS[0]!.id, last_id: MODELS.at(-1)!.id }),
@@ -81,8 +87,19 @@ function* eventsOf(turn: Turn, answer: Answer): Generator<StreamEvent> {
   yield event('frame', 'message_start', { message: start })
   if (answer.blocks.length === 0) yield PING
   for (const [index, block] of answer.blocks.entries()) yield* blockEvents(index, block)
-  yield event('finish', 'message_delta', {
-    delta: { stop_reason: STOP_REASONS[answer.finish], stop_sequence: answer.stoppedBy ?? null },
+  yield usageEvent(turn, answer, 'finish', STOP_REASONS[answer.finish], answer.stoppedBy ?? null)
+  yield event('done', 'message_stop', {})
+}
+
+function usageEvent(
+  turn: Turn,
+  answer: Answer,
+  part: StreamEvent['part'],
+  reason: string | null,
+  stoppedBy: string | null,
+): StreamEvent {
+  return event(part, 'message_delta', {
+    delta: { stop_reason: reason, stop_sequence: stoppedBy },
     usage: {
       input_tokens: turn.ask.promptTokens,
       cache_creation_input_tokens: 0,
@@ -91,7 +108,6 @@ function* eventsOf(turn: Turn, answer: Answer): Generator<StreamEvent> {
       ...thinkingUsage(turn, answer),
     },
   })
-  yield event('done', 'message_stop', {})
 }
 
 function* blockEvents(index: number, block: Block): Generator<StreamEvent> {

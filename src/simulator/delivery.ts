@@ -5,7 +5,7 @@
 import type { ServerResponse } from 'node:http'
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Break, Course } from './faults.ts'
-import { frameOf, halfJson, halfOf, type StreamEvent } from './wire.ts'
+import { endOf, frameOf, halfJson, halfOf, type StreamEvent } from './wire.ts'
 
 /** Where an answer goes. */
 export interface Line {
@@ -53,28 +53,38 @@ export async function deliverStream(
 ): Promise<'answered' | 'faulted'> {
   const { response, signal } = line
   response.writeHead(course.status, headers)
+  response.flushHeaders()
+  const limit = course.breaksAtByte
   let isWhole = true
   let tokens = 0
   let place = 0
+  let bytes = 0
   for (const event of events) {
     if (course.breaks !== undefined && isDue(course.breaks, event, tokens)) {
-      return breakOff(line, course.breaks.how, event, failure)
+      return breakOff(line, course.breaks.how, lastWords(course.breaks.how, event, failure))
     }
     if (event.part === 'token') await pause(tokens === 0 ? course.firstMs : course.betweenMs, signal)
-    if (event.part === 'done') {
-      if (course.endless) isWhole = false
-      await finish(line, course.endless ? '' : frameOf(event))
-      break
+    if (event.part === 'done' && course.endless) {
+      isWhole = false
+      continue
     }
-    const isGarbled = place++ === course.garbledAt
+    const isGarbled = event.part !== 'done' && place++ === course.garbledAt
     if (isGarbled) isWhole = false
-    const isTaken = response.write(isGarbled ? `${halfOf(event)}\n\n` : frameOf(event))
+    const text = isGarbled ? halfOf(event) + endOf(event) : frameOf(event)
+    if (limit !== undefined) {
+      const whole = Buffer.from(text)
+      const left = limit.at - bytes
+      bytes += whole.length
+      if (bytes > limit.at) return breakOff(line, limit.how, whole.subarray(0, left))
+    }
+    const isTaken = response.write(text)
     if (event.part === 'token') {
       tokens++
       line.sent(1)
     }
     if (!isTaken) await drained(line)
   }
+  await finish(line, '')
   return isWhole ? 'answered' : 'faulted'
 }
 
@@ -88,51 +98,16 @@ function isDue({ after, how }: { readonly after: number; readonly how: Break }, 
   return tokens > 0 || event.part === 'token' || how === 'failure'
 }
 
-async function breakOff(line: Line, how: Break, next: StreamEvent, failure: StreamEvent | undefined): Promise<'faulted'> {
-  const { response, signal } = line
-  switch (how) {
-    case 'stall':
-      await silence(signal)
-      break
-    case 'reset':
-      await reset(line)
-      break
-    case 'clean':
-      await finish(line, '')
-      break
-    case 'half-chunk':
-      response.write(halfOf(next))
-      response.socket?.destroySoon()
-      break
-    case 'failure':
-      await finish(line, failure === undefined ? '' : frameOf(failure))
-      break
-  }
-  return 'faulted'
+/** What still goes out when a stream breaks off before this event. */
+function lastWords(how: Break, next: StreamEvent, failure: StreamEvent | undefined): string {
+  if (how === 'half-chunk') return halfOf(next)
+  return how === 'failure' && failure !== undefined ? frameOf(failure) : ''
 }
 
-/** Waits for what a rule makes slow, then sends the body, or what the course leaves of it. */
-export async function deliverWhole(line: Line, headers: Headers, body: Body, course: Course): Promise<'answered' | 'faulted'> {
+async function breakOff(line: Line, how: Break, last: string | Uint8Array = ''): Promise<'faulted'> {
   const { response, signal } = line
-  await pause(course.firstMs + course.wholeBetweenMs * Math.max(0, body.tokens - 1), signal)
-  const { breaks } = course
-  if (breaks === undefined) {
-    response.writeHead(course.status, { 'content-length': String(body.bytes), ...headers })
-    await write(line, body.pieces, body.bytes)
-    line.sent(body.tokens)
-    await finish(line, '')
-    return 'answered'
-  }
-
-  const tokens = Math.min(breaks.after, body.tokens)
-  // In proportion; never to the end, where nothing but white space might be missing.
-  const bytes = Math.min(Math.floor((body.bytes * tokens) / Math.max(1, body.tokens)), Math.max(0, body.bytes - 2))
-  const length = breaks.how === 'clean' ? bytes : body.bytes
-  response.writeHead(course.status, breaks.how === 'half-chunk' ? headers : { 'content-length': String(length), ...headers })
-  response.flushHeaders()
-  await write(line, body.pieces, bytes)
-  line.sent(tokens)
-  switch (breaks.how) {
+  if (last.length > 0) response.write(last)
+  switch (how) {
     case 'stall':
       await silence(signal)
       break
@@ -146,6 +121,40 @@ export async function deliverWhole(line: Line, headers: Headers, body: Body, cou
       await finish(line, '')
   }
   return 'faulted'
+}
+
+/** Waits for what a rule makes slow, then sends the body, or what the course leaves of it. */
+export async function deliverWhole(line: Line, headers: Headers, body: Body, course: Course): Promise<'answered' | 'faulted'> {
+  const { response, signal } = line
+  await pause(course.firstMs + course.wholeBetweenMs * Math.max(0, body.tokens - 1), signal)
+  const cut = cutOf(body, course)
+  if (cut === undefined) {
+    response.writeHead(course.status, { 'content-length': String(body.bytes), ...headers })
+    await write(line, body.pieces, body.bytes)
+    line.sent(body.tokens)
+    await finish(line, '')
+    return 'answered'
+  }
+
+  const { bytes, tokens, how } = cut
+  const length = how === 'clean' ? bytes : body.bytes
+  response.writeHead(course.status, how === 'half-chunk' ? headers : { 'content-length': String(length), ...headers })
+  response.flushHeaders()
+  await write(line, body.pieces, bytes)
+  line.sent(tokens)
+  return breakOff(line, how)
+}
+
+/** Where a whole body breaks off, if it does: at a byte, or in proportion to its tokens, whichever comes first. */
+function cutOf(body: Body, { breaks, breaksAtByte }: Course): { bytes: number; tokens: number; how: Break } | undefined {
+  const tokens = Math.min(breaks?.after ?? 0, body.tokens)
+  // Never to the end, where nothing but white space might be missing.
+  const bytes = Math.min(Math.floor((body.bytes * tokens) / Math.max(1, body.tokens)), Math.max(0, body.bytes - 2))
+  if (breaksAtByte !== undefined && breaksAtByte.at < (breaks === undefined ? body.bytes : bytes)) {
+    const share = Math.floor((body.tokens * breaksAtByte.at) / body.bytes)
+    return { bytes: breaksAtByte.at, tokens: share, how: breaksAtByte.how }
+  }
+  return breaks === undefined ? undefined : { bytes, tokens, how: breaks.how }
 }
 
 export function bodyOf(text: string, tokens: number): Body {

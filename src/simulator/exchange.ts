@@ -8,9 +8,10 @@ import type { IncomingHttpHeaders } from 'node:http'
 import type { ScriptRule } from '../config/simulation.ts'
 import { type Answer, type Ask, answerTo, type Block, hugeAnswer, hugeToken, type Voice } from './answer.ts'
 import { type Body, bodyOf, deliverStream, deliverWhole, garbled, hugeBody, type Line, pause, send, silence } from './delivery.ts'
-import { type Course, courseOf, fixedAnswer, isSuccess } from './faults.ts'
+import { disordered } from './disorder.ts'
+import { type Course, courseOf, fixedAnswer, isDisordered, isSuccess } from './faults.ts'
 import { refuses } from './script.ts'
-import type { Failure, Mention, Turn, Wire } from './wire.ts'
+import type { Addressed, Failure, Mention, Turn, Wire } from './wire.ts'
 
 /** A request as it was read. */
 export interface Received {
@@ -24,12 +25,16 @@ export interface Received {
   readonly isTooLong: boolean
   readonly model: string | undefined
   readonly kind: 'call' | 'inquiry' | 'unknown'
+  /** What its address tells of a call. */
+  readonly at: Addressed
 }
 
 export interface Actor {
   readonly wire: Wire
   readonly voice: Voice
   readonly tokenDelayMs: number
+  /** Whether a call that ends with the beginning of its answer is refused. */
+  readonly refusesPrefill: boolean
 }
 
 const HUGE_TEXT_MARK = randomUUID()
@@ -71,10 +76,10 @@ export async function carryOut(
   }
   if (!isSuccess(course.status)) {
     await pause(course.firstMs, line.signal)
-    return refuse({ status: course.status }, course.headers)
+    return refuse({ status: course.status, retryAfterS: waitIn(course.headers) }, course.headers)
   }
 
-  if (keyOf(received.headers).includes('bad')) return refuse({ status: 401 })
+  if (keyOf(received.headers).includes('bad')) return refuse(wire.refusedKey)
   if (received.isTooLong) return refuse({ status: 413 })
   if (received.kind === 'unknown') return refuse({ status: 404 })
   if (received.kind === 'inquiry') {
@@ -82,8 +87,9 @@ export async function carryOut(
     await send(line, course.status, { ...wire.headers(requestId, false), ...course.headers }, wire.models())
     return 'answered'
   }
-  const ask = wire.read(received.body)
+  const ask = wire.read(received.body, received.at)
   if ('status' in ask) return refuse(ask)
+  if (ask.prefill !== undefined && actor.refusesPrefill) return refuse(wire.refusedPrefill)
   return answer(actor, line, ask, course, mention)
 }
 
@@ -91,10 +97,16 @@ async function answer(actor: Actor, line: Line, ask: Ask, course: Course, mentio
   const { wire, voice } = actor
   const headers = { ...wire.headers(mention.requestId, ask.stream), ...course.headers }
   if (ask.stream) {
-    const events = wire.events(turnOf(ask, answersTo(ask, voice, course)), course.empty)
-    const failure = course.failure === undefined ? undefined : wire.failureEvent(course.failure, mention)
-    const ending = await deliverStream(line, headers, events, course, failure)
-    return course.empty ? 'faulted' : ending
+    const turn = turnOf(ask, answersTo(ask, voice, course))
+    const events = wire.events(turn, course.empty)
+    const isOdd = isDisordered(course)
+    const failure =
+      isOdd || course.failure !== undefined
+        ? wire.failureEvent(course.failure ?? { status: wire.lateFailureStatus }, mention)
+        : undefined
+    const told = isOdd ? disordered(events, course, wire.usageEvent(turn), failure!) : events
+    const ending = await deliverStream(line, headers, told, course, failure)
+    return course.empty || isOdd ? 'faulted' : ending
   }
   if (course.failure !== undefined) {
     await pause(course.firstMs, line.signal)
@@ -127,8 +139,14 @@ function turnOf(ask: Ask, answers: readonly Answer[]): Turn {
   return { ask, answers, createdMs: Date.now() }
 }
 
+/** The seconds that a rule's headers tell to wait. */
+function waitIn({ 'retry-after-ms': ms, 'retry-after': s }: Course['headers']): number | undefined {
+  const seconds = ms === undefined ? Number(s) : Number(ms) / 1_000
+  return Number.isFinite(seconds) ? seconds : undefined
+}
+
 /** The key that the client shows, in whichever way. */
 function keyOf(headers: IncomingHttpHeaders): string {
-  const named = headers['x-api-key'] ?? headers['api-key'] ?? ''
+  const named = headers['x-api-key'] ?? headers['api-key'] ?? headers['x-goog-api-key'] ?? ''
   return `${headers.authorization ?? ''} ${named}`
 }

@@ -8,6 +8,14 @@ import type { Failure } from './wire.ts'
 /** How an answer breaks off. `failure`: with an error event. */
 export type Break = 'stall' | 'reset' | 'clean' | 'half-chunk' | 'failure'
 
+/** What is not in its place in a stream. */
+export interface Disorder {
+  readonly finishTwice: boolean
+  readonly usageEarly: boolean
+  readonly errorAfterFinish: boolean
+  readonly dataAfterDone: boolean
+}
+
 export interface Course {
   readonly status: number
   /** Names in lower case; they win over the API's own. */
@@ -20,6 +28,9 @@ export interface Course {
   readonly wholeBetweenMs: number
   /** The answer breaks off after so many tokens, and at the latest before its finish. */
   readonly breaks: { readonly after: number; readonly how: Break } | undefined
+  /** The body breaks off after so many bytes, if it has more. */
+  readonly breaksAtByte: { readonly at: number; readonly how: Exclude<Break, 'failure'> } | undefined
+  readonly disorder: Disorder
   /** The event of a stream at this place, from 0, is not JSON; nor is a whole answer. */
   readonly garbledAt: number | undefined
   /** The terminator of a stream is missing. */
@@ -47,6 +58,13 @@ export function courseOf(rule: ScriptRule | undefined, tokenDelayMs: number, lat
     betweenMs: rule?.slow_tokens ?? (rule?.huge === undefined ? tokenDelayMs : 0),
     wholeBetweenMs: rule?.slow_tokens ?? 0,
     breaks: rule === undefined ? undefined : firstBreak(rule),
+    breaksAtByte: rule === undefined ? undefined : byteBreak(rule),
+    disorder: {
+      finishTwice: rule?.finish_twice === true,
+      usageEarly: rule?.usage_early === true,
+      errorAfterFinish: rule?.error_after_finish === true,
+      dataAfterDone: rule?.data_after_done === true,
+    },
     garbledAt: rule?.garbled_at,
     endless: rule?.no_done === true,
     empty: rule?.empty_choices === true,
@@ -63,6 +81,15 @@ function firstBreak(rule: ScriptRule): Course['breaks'] {
   if (cut !== undefined) breaks.push({ after: cut, how })
   if (error !== undefined) breaks.push({ after: error === true ? 0 : (error.after ?? 0), how: 'failure' })
   return breaks.sort((a, b) => a.after - b.after)[0]
+}
+
+function byteBreak({ stall_at_byte: stall, cut_at_byte: cut, cut_how: how = 'reset' }: ScriptRule): Course['breaksAtByte'] {
+  if (stall !== undefined && (cut === undefined || stall < cut)) return { at: stall, how: 'stall' }
+  return cut === undefined ? undefined : { at: cut, how }
+}
+
+export function isDisordered({ disorder }: Course): boolean {
+  return disorder.finishTwice || disorder.usageEarly || disorder.errorAfterFinish || disorder.dataAfterDone
 }
 
 /** A complete answer that the rule has fixed: its body, its status where that is no success, or a page. */

@@ -4,6 +4,8 @@
 export interface SimulatedCall {
   /** When it had been read, in milliseconds since 1970. */
   readonly at: number
+  /** `inquiry`: for the list of models. `unknown`: nothing that the API has. `refused`: a connection that ended as it opened. */
+  readonly kind: 'call' | 'inquiry' | 'unknown' | 'refused'
   /** Empty for a connection that was refused as it opened. */
   readonly method: string
   /** As it came, query included. */
@@ -31,6 +33,8 @@ export interface SimulatedCounts {
   readonly faulted: number
   readonly aborted: number
   readonly open: number
+  /** Of all these, those that asked for an answer and got as far as being read. */
+  readonly calls: number
 }
 
 /** A call that is being written down. */
@@ -54,9 +58,10 @@ const MAX_CALLS = 10_000
 /** Of the bodies that are kept; a benchmark with large prompts would fill the memory otherwise. */
 const MAX_BODY_BYTES = 64 * 1024 ** 2
 
-export function createLedger(): Ledger {
+/** @param ended told of every request, once, as it ends */
+export function createLedger(ended?: (call: SimulatedCall) => void): Ledger {
   const calls: Writable<SimulatedCall>[] = []
-  const counts: Writable<SimulatedCounts> = { total: 0, answered: 0, faulted: 0, aborted: 0, open: 0 }
+  const counts: Writable<SimulatedCounts> = { total: 0, answered: 0, faulted: 0, aborted: 0, open: 0, calls: 0 }
   const bodies: { readonly call: Writable<SimulatedCall>; readonly size: number }[] = []
   let bodyBytes = 0
 
@@ -81,6 +86,7 @@ export function createLedger(): Ledger {
       keepBody(call, size)
       counts.total++
       counts.open++
+      if (about.kind === 'call') counts.calls++
       return {
         sent(tokens) {
           call.tokensSent += tokens
@@ -90,6 +96,7 @@ export function createLedger(): Ledger {
           call.ended = ending
           counts.open--
           counts[ending]++
+          ended?.(call)
         },
       }
     },

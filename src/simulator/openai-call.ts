@@ -40,6 +40,7 @@ export function readOpenAICall(body: unknown): Ask | Failure {
     padded: options?.include_obfuscation !== false,
     userText: textOf(messages.findLast(message => message.role === 'user')?.content),
     toolResult: last?.role === 'tool' || last?.role === 'function' ? readResults(messages) : undefined,
+    prefill: last?.role === 'assistant' ? textOf(last.content) || undefined : undefined,
     promptTokens: messages.reduce((sum, message) => sum + countMessage(message), 0),
   }
 }

@@ -17,9 +17,11 @@ const FINISH_REASONS = { stop: 'stop', 'stop-sequence': 'stop', length: 'length'
 >
 
 export const openAIWire: Wire = {
-  callPath: '/chat/completions',
+  callAt: path => (path === '/chat/completions' ? {} : undefined),
   lateFailureStatus: 500,
   read: readOpenAICall,
+  refusedKey: { status: 401 },
+  refusedPrefill: { status: 400, message: 'Expected last role User or Tool for serving but got assistant.' },
   newRequestId: () => uniqueId('req_', 32),
   headers: (requestId, stream) => ({
     'content-type': stream ? 'text/event-stream; charset=utf-8' : 'application/json',
@@ -34,6 +36,7 @@ export const openAIWire: Wire = {
   failureHeaders: requestId => ({ 'content-type': 'application/json; charset=utf-8', ...ownHeaders(requestId) }),
   failure: (failure, mention) => `${JSON.stringify({ error: errorOf(failure, mention) }, null, 4)}\n`,
   failureEvent: (failure, mention) => ({ part: 'done', json: JSON.stringify({ error: errorOf(failure, mention) }) }),
+  usageEvent: turn => chunkWriter(turn)('usage', [], 0, usageOf(turn, false)),
   whole: (turn, empty) => `${JSON.stringify(completionOf(turn, empty), null, 2)}\n`,
   events: (turn, empty) => (empty ? emptyChunksOf(turn) : chunksOf(turn)),
   models: () =>
@@ -135,7 +138,7 @@ function* chunksOf(turn: Turn): Generator<StreamEvent> {
     }
     open = going
   }
-  if (turn.ask.reportsUsage) yield write('frame', [], 0, usageOf(turn, false))
+  if (turn.ask.reportsUsage) yield write('usage', [], 0, usageOf(turn, false))
   yield DONE
 }
 
@@ -163,7 +166,7 @@ function* emptyChunksOf(turn: Turn): Generator<StreamEvent> {
   const write = chunkWriter(turn)
   yield write('frame', [], 0)
   yield write('frame', [], 0)
-  if (turn.ask.reportsUsage) yield write('frame', [], 0, usageOf(turn, true))
+  if (turn.ask.reportsUsage) yield write('usage', [], 0, usageOf(turn, true))
   yield DONE
 }
 

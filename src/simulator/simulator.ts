@@ -9,6 +9,7 @@ import type { ScriptRule, SimulatorConfig } from '../config/simulation.ts'
 import { asObject, tryParse } from '../core/json.ts'
 import { anthropicWire } from './anthropic.ts'
 import { type Actor, carryOut, type Received } from './exchange.ts'
+import { geminiWire } from './gemini.ts'
 import { createLedger, type Entry, type SimulatedCall, type SimulatedCounts, type SimulatedEnding } from './ledger.ts'
 import { startListener } from './listener.ts'
 import { openAIWire } from './openai.ts'
@@ -18,7 +19,7 @@ export type { SimulatedCall, SimulatedCounts, SimulatedEnding } from './ledger.t
 
 export interface Simulator {
   readonly name: string
-  /** `http://host:port`. The API's paths lie below `/v1`, and below `/`. */
+  /** `http://host:port`. The API's paths lie below `/v1`, `/v1beta` and `/beta`, and below `/`. */
   readonly url: string
   /** What reached it: the last 10,000 requests, the latest at the end. Live. */
   readonly calls: readonly SimulatedCall[]
@@ -30,25 +31,34 @@ export interface Simulator {
   close(): Promise<void>
 }
 
-const WIRES = { openai: openAIWire, anthropic: anthropicWire } as const satisfies Record<SimulatorConfig['speaks'], Actor['wire']>
+const WIRES = { openai: openAIWire, anthropic: anthropicWire, gemini: geminiWire } as const satisfies Record<
+  SimulatorConfig['speaks'],
+  Actor['wire']
+>
 
 /** Longer bodies are refused. */
 const MAX_BODY_BYTES = 64 * 1024 ** 2
+/** What stands before the paths of an API; those beside it, for what is not released, have the same paths. */
+const VERSION = /^\/(?:v1(?:beta|alpha)?|beta)(?=\/)/
 /** setTimeout's own limit. */
 const LONGEST_TIMEOUT_MS = 2 ** 31 - 1
 
-/** Rejects when the address cannot be listened on. `random`: for rules with a share, from 0 to 1. */
+/**
+ * Rejects when the address cannot be listened on. `random`: for rules with a share, from 0 to 1. `ended`: told of every call, once, as it
+ * ends; for tests that count more calls than are kept.
+ */
 export async function startSimulator(
   config: SimulatorConfig,
-  options: { readonly random?: () => number } = {},
+  options: { readonly random?: () => number; readonly ended?: (call: SimulatedCall) => void } = {},
 ): Promise<Simulator> {
   const random = options.random ?? Math.random
   const actor: Actor = {
     wire: WIRES[config.speaks],
-    voice: { name: config.name, answer: config.answer },
+    voice: { name: config.name, answer: config.answer, echoes: config.prefill === 'echo' },
     tokenDelayMs: config.token_delay,
+    refusesPrefill: config.prefill === 'refuse',
   }
-  const ledger = createLedger()
+  const ledger = createLedger(options.ended)
   /** The lots that were drawn when a connection opened, until its first call takes them. */
   const lotsOfConnection = new WeakMap<Socket, Lots>()
   /** Every request under way, and what ends it from our side. */
@@ -77,7 +87,15 @@ export async function startSimulator(
       http.emit('connection', socket)
       return
     }
-    const unread = { method: '', path: '', headers: {}, body: undefined, model: undefined, stream: false }
+    const unread = {
+      kind: 'refused',
+      method: '',
+      path: '',
+      headers: {},
+      body: undefined,
+      model: undefined,
+      stream: false,
+    } as const
     ledger.begin({ at: Date.now(), ...unread, rule: refusal.index }, 0).end('faulted')
     socket.resetAndDestroy()
   })
@@ -94,14 +112,19 @@ export async function startSimulator(
     const { text, bytes } = await readBody(request)
     const body = text === undefined ? undefined : tryParse(text)
     const fields = asObject(body)
-    const model = typeof fields?.model === 'string' ? fields.model : undefined
-    const stream = fields?.stream === true
-    const path = url.replace(/\?.*$/s, '').replace(/^\/v1(?=\/)/, '')
-    const kind = kindOf(method, path)
-    const received: Received = { method, path, headers, body, isTooLong: text === undefined, model, kind }
+    const [place = '', query] = url.split('?', 2)
+    const path = place.replace(VERSION, '')
+    const at = method === 'POST' ? actor.wire.callAt(path, new URLSearchParams(query)) : undefined
+    const model = at?.model ?? (typeof fields?.model === 'string' ? fields.model : undefined)
+    const stream = at?.stream ?? fields?.stream === true
+    const kind = at !== undefined ? 'call' : method === 'GET' && path === '/models' ? 'inquiry' : 'unknown'
+    const received: Received = { method, path, headers, body, isTooLong: text === undefined, model, kind, at: at ?? {} }
 
     const match = kind === 'call' ? script.call({ model, stream }, lots) : kind === 'inquiry' ? script.inquiry(lots) : undefined
-    const entry = ledger.begin({ at: Date.now(), method, path: url, headers, body, model, stream, rule: match?.index }, bytes)
+    const entry = ledger.begin(
+      { at: Date.now(), kind, method, path: url, headers, body, model, stream, rule: match?.index },
+      bytes,
+    )
     try {
       const line = { response, signal, sent: entry.sent }
       entry.end(await carryOut(actor, line, received, match?.rule))
@@ -109,11 +132,6 @@ export async function startSimulator(
       if (signal.aborted) entry.end(abortedAs())
       else failOpenly(response, entry, error)
     }
-  }
-
-  function kindOf(method: string, path: string): Received['kind'] {
-    if (method === 'POST' && path === actor.wire.callPath) return 'call'
-    return method === 'GET' && path === '/models' ? 'inquiry' : 'unknown'
   }
 
   /** Opens or shuts the port as the script has it now, and comes back when that changes. */

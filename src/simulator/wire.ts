@@ -11,6 +11,16 @@ export interface Failure {
   readonly type?: string | undefined
   readonly code?: string | null
   readonly param?: string | null
+  /** Seconds to wait, where the script says so in a header and the API in the body. */
+  readonly retryAfterS?: number | undefined
+}
+
+/** What the address of a call tells of it, where the API says that there and not in the body. */
+export interface Addressed {
+  readonly model?: string
+  readonly stream?: boolean
+  /** Whether the events of a stream come as one list. */
+  readonly isList?: boolean
 }
 
 /** One answer about to be written. */
@@ -23,15 +33,17 @@ export interface Turn {
 }
 
 /**
- * One event of a stream. `frame` carries form only (the role, the start of a block, usage), `token` carries one token of content,
- * `finish` says why the answer ended and `done` that the stream is over.
+ * One event of a stream. `frame` carries form only (the role, the start of a block), `token` carries one token of content, `finish` says
+ * why the answer ended, `usage` what it cost and nothing else, and `done` that the stream is over.
  */
 export interface StreamEvent {
-  readonly part: 'frame' | 'token' | 'finish' | 'done'
+  readonly part: 'frame' | 'token' | 'finish' | 'usage' | 'done'
   /** The `event:` line, where the API writes one. */
   readonly event?: string
   /** What stands after `data: `. */
   readonly json: string
+  /** What ends its lines; LF when left out. */
+  readonly lineEnd?: '\r\n'
 }
 
 /** What a failure may mention. */
@@ -43,12 +55,16 @@ export interface Mention {
 }
 
 export interface Wire {
-  /** Where calls are sent, without `/v1`. */
-  readonly callPath: string
+  /** What the address of a call tells, with the path without its version; undefined where calls are not sent. */
+  callAt(path: string, query: URLSearchParams): Addressed | undefined
   /** The status whose error this API is known to send in the middle of a 200. */
   readonly lateFailureStatus: number
   /** What the parsed body asks for, or what is wrong with it. `undefined` means that it was not JSON. */
-  read(body: unknown): Ask | Failure
+  read(body: unknown, at: Addressed): Ask | Failure
+  /** How a wrong key is refused. */
+  readonly refusedKey: Failure
+  /** How a call is refused that ends with the beginning of the answer. */
+  readonly refusedPrefill: Failure
   newRequestId(): string
   /** Headers of an answer, content type included. */
   headers(requestId: string, stream: boolean): Readonly<Record<string, string>>
@@ -56,6 +72,8 @@ export interface Wire {
   /** The JSON of an error. */
   failure(failure: Failure, mention: Mention): string
   failureEvent(failure: Failure, mention: Mention): StreamEvent
+  /** One that tells what the answer costs and nothing else. */
+  usageEvent(turn: Turn): StreamEvent
   /** The JSON of a whole answer; with `empty`, of one that holds nothing. */
   whole(turn: Turn, empty: boolean): string
   /** A stream, written lazily; with `empty`, one that holds nothing. */
@@ -66,12 +84,18 @@ export interface Wire {
 
 /** An event as it goes over the wire. */
 export function frameOf(event: StreamEvent): string {
-  return `${openingOf(event)}${event.json}\n\n`
+  return `${openingOf(event)}${event.json}${endOf(event)}`
 }
 
 /** An event up to the middle of its JSON. */
 export function halfOf(event: StreamEvent): string {
   return `${openingOf(event)}${halfJson(event.json)}`
+}
+
+/** What follows the data of an event. */
+export function endOf(event: StreamEvent): string {
+  const lineEnd = event.lineEnd ?? '\n'
+  return lineEnd + lineEnd
 }
 
 /** The first half of a JSON object, which is never JSON. */

@@ -37,7 +37,7 @@ providers:
         context: 128000
         max_output: 16384
         supports: [tools, vision, json_schema]
-        prefill: true
+        prefill: false
         price: {input: 2.5, cached_input: 1.25, cache_write: 3, output: 10}
   gemini: {type: gemini}
 routes:
@@ -97,7 +97,6 @@ test('the complete language is understood, and what nothing obeys yet is refused
       'providers.openai.keys[3].value  "gcp-sm:" is not available yet',
       'providers.openai.health  "health" is not available yet',
       'providers.openai.spend_cap  "spend_cap" is not available yet',
-      'providers.openai.models.gpt-4o.prefill  "prefill: true" is not available yet',
       'providers.gemini.type  "gemini" is not available yet',
       'routes.gpt-4.cache  "cache" is not available yet',
       'routes.gpt-4.degrade  "degrade" is not available yet',

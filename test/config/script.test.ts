@@ -24,6 +24,7 @@ test('a script is a list of rules', async () => {
   assert.deepEqual(await load('- {share: 10%, status: 503, body: "${NOT_TAKEN}"}\n- {from: 1m, for: 30s, down: true}\n'), {
     speaks: 'openai',
     listen: '127.0.0.1:0',
+    prefill: 'continue',
     token_delay: 0,
     script: [
       { share: 0.1, status: 503, body: '${NOT_TAKEN}' },
@@ -36,6 +37,7 @@ test('a script is a simulator without a name', async () => {
   assert.deepEqual(await load('speaks: anthropic\nlisten: 127.0.0.1:9100\ntoken_delay: 20ms\nscript: [{cut_after: 3}]\n'), {
     speaks: 'anthropic',
     listen: '127.0.0.1:9100',
+    prefill: 'continue',
     token_delay: 20,
     script: [{ cut_after: 3 }],
   })
@@ -57,7 +59,7 @@ test('what is wrong in a script is reported with its place', async () => {
   assert.deepEqual(await load('name: a\nscript: [{calls: [1]}]\nspeaks: opnai\n'), [
     'faults.yaml:1:1  name  unknown key',
     'faults.yaml:2:18  script[0].calls  needs 2 entries',
-    'faults.yaml:3:9  speaks  expected one of openai, anthropic, found "opnai" (did you mean "openai"?)',
+    'faults.yaml:3:9  speaks  expected one of openai, anthropic, gemini, found "opnai" (did you mean "openai"?)',
   ])
   assert.deepEqual(await load('hello\n'), ['faults.yaml:1:1  expected a list of rules, or a mapping that describes a simulator'])
   assert.deepEqual(await load('- {a: b: c}\n').then(lines => lines.toString().startsWith('faults.yaml:1:')), true)

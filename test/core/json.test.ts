@@ -137,6 +137,28 @@ test('a spliced object says what the edits say, and every other member keeps its
   }
 })
 
+test('an array gets one more element at its end, and keeps its very bytes before it', () => {
+  const by = chance()
+  for (let round = 0; round < 2_000; round++) {
+    const keys = some(by, KEYS, by.next()).filter(key => key !== 'messages')
+    const items = Array.from({ length: by.below(4) }, () => by.pick(SPACES) + randomValue(by, 2) + by.pick(SPACES))
+    const list = `[${items.join(',')}${by.pick(SPACES)}]`
+    const others = randomObject(by, keys, 1)
+    const text =
+      by.below(2) === 0 ? `{"messages":${list}${keys.length === 0 ? '}' : `,${others.slice(1)}`}` : `{"messages":${list}}`
+    const edits = Object.fromEntries(some(by, keys, by.next() * 0.6).map(key => [key, by.pick(EDITS)]))
+    const told = () => `SEED=${by.seed} round ${round}: ${text} with ${JSON.stringify(edits)}`
+
+    const spliced = spliceObject(source(text), edits, { messages: { a: ']' } })
+    const { messages } = JSON.parse(spliced.toString()) as { messages: unknown[] }
+    assert.deepEqual(messages, [...(JSON.parse(list) as unknown[]), { a: ']' }], told())
+    const now = values(source(spliced.toString()))
+    assert.ok(now.get('messages')!.startsWith(list.slice(0, -1)), told())
+    const without = values(source(splice(text, edits)))
+    for (const [key, value] of without) if (key !== 'messages') assert.equal(now.get(key), value, told())
+  }
+})
+
 test('without edits that change anything the very bytes go on', () => {
   const text = ' { "a" : 1.0 , "b":[ ] } \n'
   assert.equal(splice(text, {}), text)

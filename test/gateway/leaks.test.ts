@@ -1,6 +1,7 @@
 /* A storm of faults and of clients that leave: afterwards nothing is left over, and every call was settled exactly once. */
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
+import { SPOKEN } from '../../src/config/simulation.ts'
 import { type Clock, systemClock } from '../../src/core/clock.ts'
 import { pair } from '../support/routes.ts'
 import { HELLO, readStream, running, until } from '../support/running.ts'
@@ -63,6 +64,7 @@ describe('a storm of faults', () => {
     ['openai', 'splice'],
     ['anthropic', 'splice'],
     ['anthropic', 'hold'],
+    ['gemini', 'splice'],
   ] as const) {
     it(`leaves nothing behind, from a provider that speaks ${speaks}, with recover: ${recover}`, async t => {
       const seed = Number(process.env.SEED ?? 1 + Math.floor(Math.random() * 1e9))

@@ -11,6 +11,7 @@ import OpenAI, {
   PermissionDeniedError,
   RateLimitError,
 } from 'openai'
+import { SPOKEN } from '../../src/config/simulation.ts'
 import { pair } from '../support/routes.ts'
 import { HELLO, type Running, running, until } from '../support/running.ts'
 
@@ -34,7 +35,7 @@ describe('the official openai SDK', () => {
   }
   after(() => Promise.all(open.map(gateway => gateway.close())))
 
-  for (const speaks of ['openai', 'anthropic'] as const) {
+  for (const speaks of SPOKEN) {
     describe(`in front of a provider that speaks ${speaks}`, () => {
       it('gets a whole answer', async () => {
         const { client } = await start({ speaks })

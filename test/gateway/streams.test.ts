@@ -1,6 +1,7 @@
 /* Streams: what is committed, what is told, and what becomes of those that break. */
 import assert from 'node:assert/strict'
 import { after, describe, it } from 'node:test'
+import { SPOKEN } from '../../src/config/simulation.ts'
 import { pair } from '../support/routes.ts'
 import { HELLO, type Running, readStream, running, until } from '../support/running.ts'
 
@@ -16,7 +17,7 @@ describe('streams', () => {
   }
   after(() => Promise.all(open.map(gateway => gateway.close())))
 
-  for (const speaks of ['openai', 'anthropic'] as const) {
+  for (const speaks of SPOKEN) {
     describe(`from a provider that speaks ${speaks}`, () => {
       it('come whole, with a role first, a finish, and [DONE] last', async () => {
         const gateway = await start({ speaks })

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { TYPES_THAT_CONTINUE } from '../../src/config/provider-settings.ts'
 import { available, providers } from '../../src/providers/registry.ts'
 import { sent } from './calls.ts'
 
@@ -16,6 +17,11 @@ test('each has an address without a slash at its end, or none that could be know
     if (ANYWHERE.has(name)) assert.equal(baseUrl, undefined)
     else assert.match(baseUrl ?? '', /^(?:https:\/\/[a-z0-9.-]+|http:\/\/localhost:\d+)(?:\/[a-z0-9.-]+)*$/)
   }
+})
+
+test('the configuration knows which of them can be handed the beginning of an answer', () => {
+  const able = [...providers.values()].filter(({ prefill }) => prefill !== undefined).map(({ name }) => name)
+  assert.deepEqual([...TYPES_THAT_CONTINUE].sort(), able.sort())
 })
 
 test('a setting that a provider does not have is an error', () => {

@@ -92,7 +92,7 @@ function dechunk(raw: Buffer): { body: string; isComplete: boolean } {
 // biome-ignore lint/suspicious/noExplicitAny: what came is looked at field by field
 export function eventsIn(body: string): any[] {
   return body
-    .split('\n\n')
+    .split(/\r?\n\r?\n/)
     .filter(frame => frame !== '')
     .map(frame => {
       const text = frame.slice(frame.indexOf('data: ') + 6)
@@ -106,12 +106,27 @@ export function eventsIn(body: string): any[] {
 
 /** A simulator's configuration on a free port, with what the test is about. */
 export function config(about: Partial<SimulatorConfig> = {}): SimulatorConfig {
-  return { name: 'alpha', speaks: 'openai', listen: '127.0.0.1:0', token_delay: 0, script: [], ...about }
+  return { name: 'alpha', speaks: 'openai', listen: '127.0.0.1:0', prefill: 'continue', token_delay: 0, script: [], ...about }
 }
 
 export const SAY_HELLO = { model: 'gpt-4o', messages: [{ role: 'user', content: 'Say hello, please.' }] }
 export const MESSAGES = '/v1/messages'
 export const SAY_HELLO_TO_CLAUDE = { ...SAY_HELLO, model: 'claude-sonnet-4-5', max_tokens: 100 }
+export const GENERATE = '/v1beta/models/gemini-2.5-flash:generateContent'
+export const STREAM_GENERATE = '/v1beta/models/gemini-2.5-flash:streamGenerateContent?alt=sse'
+export const SAY_HELLO_TO_GEMINI = { contents: [{ role: 'user', parts: [{ text: 'Say hello, please.' }] }] }
+
+/** A call to an API in its own words, for usage where that has to be asked for. */
+export function callTo(speaks: SimulatorConfig['speaks'], stream: boolean): { readonly path: string; readonly body: object } {
+  switch (speaks) {
+    case 'anthropic':
+      return { path: MESSAGES, body: { ...SAY_HELLO_TO_CLAUDE, stream } }
+    case 'gemini':
+      return { path: stream ? STREAM_GENERATE : GENERATE, body: SAY_HELLO_TO_GEMINI }
+    case 'openai':
+      return { path: '/v1/chat/completions', body: { ...SAY_HELLO, stream, stream_options: { include_usage: true } } }
+  }
+}
 
 export const WEATHER = {
   name: 'get_weather',

@@ -5,7 +5,7 @@ import { connect } from 'node:net'
 import { test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { SimulatorConfig } from '../../src/config/simulation.ts'
-import { type Simulator, startSimulator } from '../../src/simulator/simulator.ts'
+import { type SimulatedCall, type Simulator, startSimulator } from '../../src/simulator/simulator.ts'
 import { ask, config, MESSAGES, SAY_HELLO, SAY_HELLO_TO_CLAUDE } from './raw-client.ts'
 
 async function start(about: Partial<SimulatorConfig> = {}, random?: () => number): Promise<Simulator & AsyncDisposable> {
@@ -43,7 +43,39 @@ test('everything that reaches it is written down', async () => {
   assert.deepEqual([first!.rule, first!.ended, first!.tokensSent], [undefined, 'answered', 20])
   assert.deepEqual([second!.stream, second!.rule, second!.ended, second!.tokensSent], [true, 0, 'faulted', 0])
   assert.deepEqual([third!.path, third!.body, third!.ended], ['/v1/models?limit=1', undefined, 'answered'])
-  assert.deepEqual(simulator.counts, { total: 3, answered: 2, faulted: 1, aborted: 0, open: 0 })
+  assert.deepEqual(simulator.counts, { total: 3, answered: 2, faulted: 1, aborted: 0, open: 0, calls: 2 })
+})
+
+test('every call is told as it ends, with how it ended', async () => {
+  const told: unknown[] = []
+  const ended = ({ kind, model, ended, rule, headers }: SimulatedCall) =>
+    told.push([kind, model, ended, rule, headers['x-attempt']])
+  await using simulator = await startSimulator(
+    config({
+      token_delay: 20,
+      script: [
+        { calls: [2, 2], status: 503 },
+        { calls: [3, 3], refuse: true },
+      ],
+    }),
+    { ended },
+  ).then(started => Object.assign(started, { [Symbol.asyncDispose]: () => started.close() }))
+  for (const attempt of ['a', 'b', 'c']) await ask(simulator.url, { body: SAY_HELLO, headers: { 'x-attempt': attempt } })
+  await ask(simulator.url, { method: 'GET', path: '/v1/models' })
+  await ask(simulator.url, {
+    body: { ...SAY_HELLO, stream: true },
+    headers: { 'x-attempt': 'd' },
+    leaveWhen: raw => raw.includes('"this "'),
+  })
+  await until(() => told.length === 5)
+  assert.deepEqual(told, [
+    ['call', 'gpt-4o', 'answered', undefined, 'a'],
+    ['call', 'gpt-4o', 'faulted', 0, 'b'],
+    ['refused', undefined, 'faulted', 1, undefined],
+    ['inquiry', undefined, 'answered', undefined, undefined],
+    ['call', 'gpt-4o', 'aborted', undefined, 'd'],
+  ])
+  assert.deepEqual([simulator.counts.total, simulator.counts.calls], [5, 3])
 })
 
 test('a share is left to chance', async () => {
@@ -152,7 +184,7 @@ test('a client that leaves in the middle of its call is one that left', async ()
   await sleep(20)
   socket.resetAndDestroy()
   await until(() => simulator.counts.aborted === 1)
-  assert.deepEqual(simulator.counts, { total: 1, answered: 0, faulted: 0, aborted: 1, open: 0 })
+  assert.deepEqual(simulator.counts, { total: 1, answered: 0, faulted: 0, aborted: 1, open: 0, calls: 1 })
 })
 
 test('a slow reader holds a huge answer back', async () => {

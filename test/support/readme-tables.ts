@@ -50,10 +50,16 @@ function commands(): string {
   )
 }
 
+const PREFILL = { continued: 'yes', echoed: 'yes; says the beginning again, which is taken off' }
+
 function providerTypes(): string {
   return table(
-    ['type', 'default base_url'],
-    [...providers.values()].map(({ name, baseUrl }) => [`\`${name}\``, baseUrl ?? 'none; give one']),
+    ['type', 'default base_url', 'goes on with an answer (`prefill`)'],
+    [...providers.values()].map(({ name, baseUrl, prefill }) => [
+      `\`${name}\``,
+      baseUrl ?? 'none; give one',
+      prefill === undefined ? 'no' : PREFILL[prefill],
+    ]),
   )
 }
 

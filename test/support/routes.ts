@@ -1,9 +1,13 @@
 /** Small configurations for tests: a primary that misbehaves and a backup that does not. */
+import type { SPOKEN } from '../../src/config/simulation.ts'
+
+type Spoken = (typeof SPOKEN)[number]
+
 export interface PairOptions {
   /** The script of the primary: rules as they stand in YAML. */
   readonly script?: readonly object[]
-  readonly speaks?: 'openai' | 'anthropic'
-  readonly backupSpeaks?: 'openai' | 'anthropic'
+  readonly speaks?: Spoken
+  readonly backupSpeaks?: Spoken
   /** Keys of the provider `primary`; one is enough for most. */
   readonly keys?: readonly (string | object)[]
   /** Further settings of the provider `primary`. */
@@ -22,8 +26,9 @@ const NO_RETRY = { attempts: 0 }
 
 /** A configuration with the routes `pair` (primary, then backup) and `alone` (the primary only), every attempt told in the trail. */
 export function pair({ script = [], speaks = 'openai', backupSpeaks = 'openai', ...options }: PairOptions = {}): string {
-  const provider = (name: string, wire: string, more: object) => ({
-    type: wire === 'openai' ? 'openai' : 'anthropic',
+  // A wire has the name of the provider that is known for it.
+  const provider = (name: string, wire: Spoken, more: object) => ({
+    type: wire,
     base_url: `simulator:${name}/v1`,
     timeouts: FAST,
     retry: NO_RETRY,

@@ -2,7 +2,7 @@
 import { asObject } from '../../core/json.ts'
 import { parseAddress, simulatorOf } from '../notation.ts'
 import type { Path } from '../problem.ts'
-import { PROVIDER_TYPES, type ProviderType, TYPES_THAT_NEED_BASE_URL } from '../provider-settings.ts'
+import { PROVIDER_TYPES, type ProviderType, TYPES_THAT_CONTINUE, TYPES_THAT_NEED_BASE_URL } from '../provider-settings.ts'
 import { didYouMean } from '../suggest.ts'
 import { parseDuration } from '../units.ts'
 import { entriesOf, type Ground, listOf, textOf } from './ground.ts'
@@ -19,6 +19,7 @@ export function providerRules(ground: Ground): void {
     const path = ['providers', name]
     typeIsAvailable(ground, path, provider)
     addressIsKnown(ground, path, provider, simulators)
+    prefillIsPossible(ground, path, provider)
     keysAreDistinct(ground, path, listOf(provider.keys))
     headersAreDistinct(ground, [...path, 'headers'], Object.keys(asObject(provider.headers) ?? {}))
     for (const pair of PAIRS) longestIsNotBelow(ground, path, provider, pair)
@@ -30,6 +31,19 @@ function typeIsAvailable(ground: Ground, path: Path, provider: Readonly<Record<s
   const exists = PROVIDER_TYPES.some(one => one === type)
   if (type !== undefined && exists && !ground.available.has(type))
     ground.report([...path, 'type'], `"${type}" is not available yet`)
+}
+
+function prefillIsPossible(ground: Ground, path: Path, provider: Readonly<Record<string, unknown>>): void {
+  const type = textOf(provider.type)
+  if (type === undefined || !PROVIDER_TYPES.some(one => one === type) || TYPES_THAT_CONTINUE.has(type)) return
+  for (const [model, settings] of entriesOf(asObject(provider.models))) {
+    if (asObject(settings)?.prefill !== true) continue
+    const remedy = 'leave it out, and recover with "splice"'
+    ground.report(
+      [...path, 'models', model, 'prefill'],
+      `the type "${type}" cannot be handed the beginning of an answer; ${remedy}`,
+    )
+  }
 }
 
 function addressIsKnown(

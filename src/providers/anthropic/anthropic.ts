@@ -18,6 +18,7 @@ export const anthropic: Provider = {
   options: z.strictObject({}),
   dialect: undefined,
   abilities,
+  prefill: 'continued',
   framing: 'sse',
   authorize(key) {
     const shown = ACCOUNT_TOKEN.test(key) ? { authorization: `Bearer ${key}` } : { 'x-api-key': key }

@@ -10,6 +10,7 @@ import type { UpstreamRequest } from '../../core/provider.ts'
 import { traitsOf } from '../kit/claude/models.ts'
 import { samplingOf } from '../kit/claude/sampling.ts'
 import { thinkingOf } from '../kit/claude/thinking.ts'
+import { begun } from '../kit/prefill.ts'
 import { answerFormatOf } from './answer-format.ts'
 import { refersToFile } from './content.ts'
 import { type Conversation, conversationOf } from './conversation.ts'
@@ -25,7 +26,7 @@ export function encode(call: ChatCall, target: Target): UpstreamRequest {
 
 /** The body, the headers and what was left out, for whoever takes the same messages at another address. */
 export function messageOf(call: ChatCall, target: Target) {
-  const body = call.body
+  const body = begun(call)
   const traits = traitsOf(target.model)
   const maxTokens = maxTokensOf(body, target.abilities.maxOutput ?? traits.maxOutput)
   const format = answerFormatOf(body, traits)

@@ -1,16 +1,25 @@
 /** What of OpenAI's API would be silently lost on the way to Anthropic, and is therefore not sent there at all. */
+import type { Target } from '../../core/attempt.ts'
 import type { ChatBody, ChatCall } from '../../core/chat.ts'
 import { asObject } from '../../core/json.ts'
+import { traitsOf } from '../kit/claude/models.ts'
 import { partsOf } from '../kit/messages.ts'
+import { BEGINS_ANEW, beginningOf, whyNotBegun } from '../kit/prefill.ts'
 import { untranslatable } from './content.ts'
 import { isTranslatable } from './tools.ts'
 
 const FORMATS = new Set(['text', 'json_object', 'json_schema'])
 
 /** Why Anthropic cannot honour the call; undefined when it can. */
-export function refuses(call: ChatCall): string | undefined {
+export function refuses(call: ChatCall, target: Target): string | undefined {
   const body = call.body
-  return whyNotTheFields(body) ?? whyNotTheTools(body) ?? whyNotTheMessages(body)
+  return whyNotTheFields(body) ?? whyNotTheTools(body) ?? whyNotTheMessages(body) ?? whyNotTheRest(call, target)
+}
+
+/** Newer models refuse a conversation that ends with the assistant's words; the others do not think while they go on from them. */
+function whyNotTheRest(call: ChatCall, target: Target): string | undefined {
+  if (beginningOf(call) === undefined) return undefined
+  return traitsOf(target.model).prefill ? whyNotBegun(call) : BEGINS_ANEW
 }
 
 function whyNotTheFields(body: ChatBody): string | undefined {

@@ -16,6 +16,7 @@ export const bedrock: Provider = {
   dialect: undefined,
   pricedAs: 'aws',
   abilities,
+  prefill: 'continued',
   framing: 'aws-events',
   authorize,
   refuses,

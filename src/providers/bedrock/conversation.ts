@@ -27,8 +27,8 @@ export interface Manner {
   readonly keepThinking: boolean
   /** One more instruction, after the client's own. */
   readonly instruction: string | undefined
-  /** Whether tools are declared, which rules out that the model goes on from the assistant's own words. */
-  readonly withTools: boolean
+  /** Whether the model goes on from the assistant's own words at the end. */
+  readonly prefill: boolean
 }
 
 /** What is needed to write one message. */
@@ -54,7 +54,7 @@ export function conversationOf(messages: readonly ChatMessage[], traits: Traits,
   }
   const system = instructions.flatMap(message => contentBlocks(message, writing))
   if (manner.instruction !== undefined) system.push({ text: manner.instruction })
-  const bounds = bounded(joined.map(resultsFirst).map(documentsWithText), traits.prefill && !manner.withTools)
+  const bounds = bounded(joined.map(resultsFirst).map(documentsWithText), manner.prefill)
   if (system.every(isCachePoint)) return { system: undefined, turns: bounds }
   return traits.system ? { system, turns: bounds } : { system: undefined, turns: instructed(bounds, system) }
 }

@@ -9,6 +9,7 @@ import { asObject } from '../../core/json.ts'
 import type { UpstreamRequest } from '../../core/provider.ts'
 import { leftOutOf } from '../kit/left-out.ts'
 import { partsOf } from '../kit/messages.ts'
+import { beginningOf, begun } from '../kit/prefill.ts'
 import { answerFormatOf } from './answer-format.ts'
 import type { Block } from './content.ts'
 import { conversationOf } from './conversation.ts'
@@ -20,7 +21,7 @@ import { toolingOf } from './tools.ts'
 const SOME_MAX_TOKENS = 8_192
 
 export function encode(call: ChatCall, target: Target): UpstreamRequest {
-  const body = call.body
+  const body = begun(call)
   const traits = traitsOf(target.model)
   const most = target.abilities.maxOutput ?? traits.claude?.maxOutput
   const asked = body.max_completion_tokens ?? body.max_tokens
@@ -38,7 +39,7 @@ export function encode(call: ChatCall, target: Target): UpstreamRequest {
   const conversation = conversationOf(body.messages, traits, {
     keepThinking: tuning.keepThinking,
     instruction: instructions.length === 0 ? undefined : instructions.join('\n\n'),
-    withTools: tooling.config !== undefined,
+    prefill: tooling.config === undefined && (traits.prefill || beginningOf(call) !== undefined),
   })
   const stopSequences = stopSequencesOf(body.stop)
   const inference = { ...tuning.inference, ...(stopSequences.length === 0 ? {} : { stopSequences }) }

@@ -3,12 +3,13 @@ import type { Target } from '../../core/attempt.ts'
 import type { ChatBody, ChatCall } from '../../core/chat.ts'
 import { asObject } from '../../core/json.ts'
 import { partsOf } from '../kit/messages.ts'
+import { BEGINS_ANEW, beginningOf, whyNotBegun } from '../kit/prefill.ts'
 import { toolsOfHistory } from '../kit/tool-choice.ts'
 import { answerFormatOf } from './answer-format.ts'
 import { untranslatable } from './content.ts'
 import { stopSequencesOf } from './encode.ts'
 import { type Traits, traitsOf } from './models.ts'
-import { cannotForce, isTranslatable } from './tools.ts'
+import { cannotForce, isTranslatable, toolingOf } from './tools.ts'
 
 const FORMATS = new Set(['text', 'json_object', 'json_schema'])
 
@@ -16,7 +17,16 @@ const FORMATS = new Set(['text', 'json_object', 'json_schema'])
 export function refuses(call: ChatCall, target: Target): string | undefined {
   const body = call.body
   const traits = traitsOf(target.model)
-  return whyNotTheFields(body, traits) ?? whyNotTheTools(body, traits) ?? whyNotTheMessages(body)
+  return whyNotTheFields(body, traits) ?? whyNotTheTools(body, traits) ?? whyNotTheMessages(body) ?? whyNotTheRest(call, traits)
+}
+
+/** Of models other than Claude nothing is known, and the operator's word counts. Where tools are declared, none goes on. */
+function whyNotTheRest(call: ChatCall, traits: Traits): string | undefined {
+  if (beginningOf(call) === undefined) return undefined
+  if (traits.claude !== undefined && !traits.prefill) return BEGINS_ANEW
+  return toolingOf(call.body, traits, undefined).config === undefined
+    ? whyNotBegun(call)
+    : 'the rest of an answer that may call tools'
 }
 
 function whyNotTheFields(body: ChatBody, traits: Traits): string | undefined {

@@ -21,6 +21,8 @@ export const deepseek = openAIFamily({
   cannot: ['more than one choice', 'a JSON schema', 'audio output'],
   drops: ['n', 'seed', 'logit_bias', 'parallel_tool_calls', 'service_tier', 'metadata', 'store', 'prompt_cache_key'],
   renames: { max_completion_tokens: 'max_tokens', user: 'user_id' },
+  // What has been said cannot be thought about any more.
+  prefill: { answers: 'continued', message: { prefix: true }, call: { thinking: { type: 'disabled' } }, basePath: betaPath },
   adjust: ({ body }) => {
     const effort = EFFORTS[body.reasoning_effort ?? '']
     return effort === undefined ? {} : { reasoning_effort: effort }
@@ -30,3 +32,8 @@ export const deepseek = openAIFamily({
     thoughtsAs('reasoning_content', asObject(body.thinking)?.type !== 'disabled'),
   ],
 })
+
+/** Beginnings are taken beside the API proper. */
+function betaPath(basePath: string): string {
+  return basePath.endsWith('/beta') ? basePath : `${basePath.replace(/\/v1$/, '')}/beta`
+}

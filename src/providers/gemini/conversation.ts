@@ -1,7 +1,7 @@
 /*
  * OpenAI's messages as Gemini's contents: instructions apart from them, turns of user and model, the results of tools in a turn of their
- * own, right after the calls and in their order. What the API refuses (empty parts, a beginning by the model) is left out or completed,
- * because OpenAI's API takes it.
+ * own, right after the calls and in their order. What the API refuses (empty parts, a beginning or, by newer models, an end by the model)
+ * is left out or completed, because OpenAI's API takes it.
  */
 import type { ChatMessage } from '../../core/chat.ts'
 import { asObject, tryParse } from '../../core/json.ts'
@@ -50,6 +50,7 @@ export function conversationOf(messages: readonly ChatMessage[], traits: Traits,
   }
   const said = instructions.flatMap(message => contentParts(message, traits, site)).filter(part => 'text' in part)
   if (contents[0]?.role !== 'user') contents.unshift({ role: 'user', parts: [{ text: 'Begin.' }] })
+  if (!traits.prefill && contents.at(-1)?.role === 'model') contents.push({ role: 'user', parts: [{ text: 'Continue.' }] })
   if (said.length === 0) return { systemInstruction: undefined, contents }
   if (traits.instructions) return { systemInstruction: { parts: said }, contents }
   const [first, ...rest] = contents

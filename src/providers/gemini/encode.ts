@@ -5,6 +5,7 @@
  */
 import type { ChatBody, ChatCall } from '../../core/chat.ts'
 import { asObject } from '../../core/json.ts'
+import { begun } from '../kit/prefill.ts'
 import { isDefault } from '../openai/defaults.ts'
 import { conversationOf } from './conversation.ts'
 import { extension } from './extension.ts'
@@ -23,7 +24,7 @@ export interface Composed {
 
 /** @param maxOutput tokens that one answer of this model may have */
 export function composed(call: ChatCall, traits: Traits, site: Site, maxOutput: number): Composed {
-  const { body } = call
+  const body = begun(call)
   const leftOut = [...withoutEquivalent(body)]
   const thinking = thinkingOf(body, traits)
   const conversation = conversationOf(body.messages, traits, site)

@@ -21,6 +21,7 @@ export const gemini: Provider = {
   dialect: undefined,
   pricedAs: 'google',
   abilities,
+  prefill: 'continued',
   framing: 'sse',
   authorize: (key): Readonly<Record<string, string>> => (key === '' ? {} : { 'x-goog-api-key': key }),
   refuses: (call, target) => whyNotSent(call, target, STUDIO),

@@ -23,6 +23,8 @@ export interface Traits {
   readonly penalties: boolean
   /** Whether calls must come back with the signatures that they came with. */
   readonly signatures: boolean
+  /** Whether it goes on from a turn of its own at the end; others refuse such a call with 400. */
+  readonly prefill: boolean
   /** Whether files are fetched from any public address. */
   readonly addresses: boolean
 }
@@ -42,10 +44,13 @@ const NEWEST: Traits = {
   mixes: true,
   penalties: false,
   signatures: true,
+  prefill: false,
   addresses: true,
 }
 const NO_MINIMAL: Traits = { ...NEWEST, levels: ['low', 'medium', 'high'] }
-const V3_PRO: Traits = { ...NEWEST, levels: ['low', 'high'] }
+const V3_PRO: Traits = { ...NEWEST, levels: ['low', 'high'], prefill: true }
+const V3_1_PRO: Traits = { ...NO_MINIMAL, prefill: true }
+const V3_FLASH: Traits = { ...NEWEST, prefill: true }
 const V2_5: Traits = {
   ...NEWEST,
   thinking: 'budget',
@@ -53,6 +58,7 @@ const V2_5: Traits = {
   levels: [],
   mixes: false,
   signatures: false,
+  prefill: true,
 }
 const V2_5_PRO: Traits = { ...V2_5, budget: { least: 128, most: 32_768, canBeOff: false } }
 const V2_5_LITE: Traits = { ...V2_5, budget: { least: 512, most: 24_576, canBeOff: true } }
@@ -82,7 +88,9 @@ const MODELS: readonly (readonly [RegExp, Traits])[] = [
   [/gemini-2\.5/, V2_5],
   [/gemini-(?:exp|pro|[12]\b)/, V2],
   [/gemini-3-pro/, V3_PRO],
-  [/gemini-3\.[0-6]-flash|gemini-3-flash|flash-lite/, NEWEST],
+  [/gemini-3\.1-pro/, V3_1_PRO],
+  [/gemini-3-flash|gemini-3\.[0-4]-flash|gemini-3\.5-flash(?!-lite)/, V3_FLASH],
+  [/gemini-3\.[56]-flash|flash-lite/, NEWEST],
   [/gemini/, NO_MINIMAL],
 ]
 

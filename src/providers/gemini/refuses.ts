@@ -2,6 +2,7 @@
 import type { ChatBody, ChatCall } from '../../core/chat.ts'
 import { asObject } from '../../core/json.ts'
 import { partsOf } from '../kit/messages.ts'
+import { BEGINS_ANEW, beginningOf, whyNotBegun } from '../kit/prefill.ts'
 import { untranslatable } from './content.ts'
 import { asksForImages, stopsOf } from './encode.ts'
 import type { Traits } from './models.ts'
@@ -15,7 +16,14 @@ const MOST_STOPS = 5
 /** Why this model cannot honour the call; undefined when it can. */
 export function whyRefused(call: ChatCall, traits: Traits, site: Site): string | undefined {
   const { body } = call
-  return whyNotTheFields(call) ?? whyNotTheTools(body, traits) ?? whyNotTheMessages(body, traits, site)
+  return (
+    whyNotTheFields(call) ?? whyNotTheTools(body, traits) ?? whyNotTheMessages(body, traits, site) ?? whyNotTheRest(call, traits)
+  )
+}
+
+function whyNotTheRest(call: ChatCall, traits: Traits): string | undefined {
+  if (beginningOf(call) === undefined) return undefined
+  return traits.prefill ? whyNotBegun(call) : BEGINS_ANEW
 }
 
 function whyNotTheFields({ body, stream }: ChatCall): string | undefined {

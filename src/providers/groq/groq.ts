@@ -7,6 +7,7 @@ export const groq = openAIFamily({
   baseUrl: 'https://api.groq.com/openai/v1',
   abilities,
   cannot: ['more than one choice', 'log probabilities', 'audio output'],
+  prefill: { answers: 'continued' },
   drops: ['logprobs', 'top_logprobs', 'logit_bias'],
   renames: { max_tokens: 'max_completion_tokens' },
   messages: [

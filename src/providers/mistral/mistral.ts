@@ -53,6 +53,7 @@ export const mistral = openAIFamily({
   knows: FIELDS,
   renames: { seed: 'random_seed', max_completion_tokens: 'max_tokens' },
   cannot: ['log probabilities', 'audio output'],
+  prefill: { answers: 'echoed', message: { prefix: true } },
   adjust,
   messages: [
     roleAs('developer', 'system'),

@@ -11,6 +11,7 @@ export const moonshot = openAIFamily({
   pricedAs: 'moonshotai',
   abilities: knownFrom([[/^moonshot-v1-(?!.*vision)/, without('vision')]], OPEN_TEXT_ONLY),
   cannot: ['log probabilities', 'audio output'],
+  prefill: { answers: 'continued', message: { partial: true } },
   drops: ['logit_bias', 'seed', 'service_tier'],
   adjust: ({ body: { temperature } }) =>
     typeof temperature === 'number' && temperature > HIGHEST_TEMPERATURE ? { temperature: HIGHEST_TEMPERATURE } : {},

@@ -8,6 +8,7 @@ import type { ChatBody, ChatCall } from '../../core/chat.ts'
 import { asObject } from '../../core/json.ts'
 import type { UpstreamRequest } from '../../core/provider.ts'
 import { leftOutOf } from '../kit/left-out.ts'
+import { beginningOf, begun } from '../kit/prefill.ts'
 import { conversationOf } from './conversation.ts'
 import { thinkingOf } from './thinking.ts'
 import { toolingOf } from './tools.ts'
@@ -26,9 +27,9 @@ const READ: ReadonlySet<string> = new Set([
 ])
 
 export function encode(call: ChatCall, target: Target): UpstreamRequest {
-  const { body } = call
+  const body = begun(call)
   const tooling = toolingOf(body)
-  const thinking = thinkingOf(body, target.model)
+  const thinking = thinkingOf(body, target.model, beginningOf(call) !== undefined)
   const options = optionsOf(body, target)
   // JSON.stringify leaves out what is undefined.
   const sent = {

@@ -11,6 +11,7 @@ export const ollama: Provider = {
   baseUrl: 'http://localhost:11434',
   options: z.strictObject({}),
   dialect: undefined,
+  prefill: 'continued',
   framing: 'ndjson',
   authorize: (key): Readonly<Record<string, string>> => (key === '' ? {} : { authorization: `Bearer ${key}` }),
   refuses,

@@ -2,13 +2,15 @@
 import type { ChatBody, ChatCall } from '../../core/chat.ts'
 import { asObject } from '../../core/json.ts'
 import { partsOf } from '../kit/messages.ts'
+import { whyNotBegun } from '../kit/prefill.ts'
 import { untranslatable } from './conversation.ts'
 
 const FORMATS: ReadonlySet<string> = new Set(['text', 'json_object', 'json_schema'])
 
 /** Why Ollama cannot honour the call; undefined when it can. */
-export function refuses({ body }: ChatCall): string | undefined {
-  return whyNotTheFields(body) ?? whyNotTheTools(body) ?? whyNotTheMessages(body)
+export function refuses(call: ChatCall): string | undefined {
+  const { body } = call
+  return whyNotTheFields(body) ?? whyNotTheTools(body) ?? whyNotTheMessages(body) ?? whyNotBegun(call)
 }
 
 function whyNotTheFields(body: ChatBody): string | undefined {

@@ -24,8 +24,10 @@ const LEVELS: Readonly<Record<string, string>> = {
   max: 'high',
 }
 
-export function thinkingOf(body: ChatBody, model: string): Thinking {
+/** @param saidSomething whether the model goes on with what it has said, and can think no more */
+export function thinkingOf(body: ChatBody, model: string, saidSomething: boolean): Thinking {
   const effort = body.reasoning_effort
+  if (saidSomething && !HAS_LEVELS.test(model)) return { think: false, leftOut: [] }
   // A client that knows Ollama's own field is taken at its word.
   if (body.think !== undefined && body.think !== null) return { think: body.think, leftOut: [] }
   if (effort === undefined || effort === null) return { think: undefined, leftOut: [] }

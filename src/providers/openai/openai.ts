@@ -5,10 +5,11 @@
  */
 import { z } from 'zod'
 import type { Abilities, Target } from '../../core/attempt.ts'
-import type { ChatCall } from '../../core/chat.ts'
+import type { ChatCall, ChatMessage } from '../../core/chat.ts'
 import { spliceObject } from '../../core/json.ts'
 import type { Provider, UpstreamRequest } from '../../core/provider.ts'
 import { classifyBy, type Rule } from '../kit/failure.ts'
+import { beginningOf, whyNotBegun } from '../kit/prefill.ts'
 import { renameToolIds, shortToolId } from '../kit/tool-ids.ts'
 import { type Asked, inability } from './abilities.ts'
 import { type AnswerTraits, answerDecoder, decodeAnswer } from './answer.ts'
@@ -19,6 +20,18 @@ import { refusedFields, renamedFields, roles } from './models.ts'
 
 /** Top-level values to replace; an undefined one takes the field out. */
 export type Edits = Readonly<Record<string, unknown>>
+
+/** How a relative is handed an answer that has begun, and told to go on with it. */
+export interface Prefill {
+  /** Whether it answers with what follows alone, or says the beginning again. */
+  readonly answers: 'continued' | 'echoed'
+  /** Fields of the last message, which is the beginning. Left out: that an assistant's message is the last one is enough. */
+  readonly message?: Readonly<Record<string, unknown>>
+  /** Fields of the call. */
+  readonly call?: Edits
+  /** Where such calls go, in place of the target's base path. */
+  readonly basePath?: (basePath: string) => string
+}
 
 /** What a relative does differently. */
 export interface Relative {
@@ -49,6 +62,8 @@ export interface Relative {
   readonly rules?: readonly Rule[]
   /** Its answers are not quite OpenAI's, so that a client of OpenAI's must not get its bytes as they are. */
   readonly writesOtherwise?: true
+  /** It can go on with an answer that has begun. */
+  readonly prefill?: Prefill
   /** It counts reasoning beside completion_tokens, not inside. */
   readonly reasoningBeside?: true
   /** Its streams may end with [DONE] and usage, and no finish reason. */
@@ -59,6 +74,7 @@ export interface Relative {
 export function openAIFamily(relative: Relative): Provider {
   const rules = relative.rules ?? []
   const path = relative.path ?? '/chat/completions'
+  const { prefill } = relative
   const traits: AnswerTraits = {
     rules,
     reasoningBeside: relative.reasoningBeside ?? false,
@@ -67,8 +83,12 @@ export function openAIFamily(relative: Relative): Provider {
 
   function encode(call: ChatCall, target: Target): UpstreamRequest {
     const { edits, leftOut } = editsOf(relative, call, target)
-    const body = call.dialect === 'chat' ? spliceObject(call.source, edits) : JSON.stringify({ ...call.body, ...edits })
-    return { path: target.basePath + path, body, ...(leftOut.length === 0 ? {} : { leftOut }) }
+    const beginning = prefill === undefined ? undefined : beginningOf(call)
+    const told = leftOut.length === 0 ? {} : { leftOut }
+    if (beginning === undefined) return { path: target.basePath + path, body: written(call, edits), ...told }
+    const basePath = prefill?.basePath?.(target.basePath) ?? target.basePath
+    const last = { role: 'assistant', content: beginning, ...prefill?.message }
+    return { path: basePath + path, body: written(call, { ...edits, ...prefill?.call }, last), ...told }
   }
 
   return {
@@ -78,14 +98,28 @@ export function openAIFamily(relative: Relative): Provider {
     ...(relative.abilities === undefined ? {} : { abilities: relative.abilities }),
     options: z.strictObject({}),
     dialect: relative.writesOtherwise === true ? undefined : 'chat',
+    ...(prefill === undefined ? {} : { prefill: prefill.answers }),
     framing: 'sse',
     authorize: (key): Readonly<Record<string, string>> => (key === '' ? {} : { authorization: `Bearer ${key}` }),
-    refuses: (call, target) => inability(call.body, relative.cannot ?? []) ?? relative.refuses?.(call, target),
+    refuses: (call, target) =>
+      inability(call.body, relative.cannot ?? []) ?? whyNotBegun(call) ?? relative.refuses?.(call, target),
     encode,
     decode: body => decodeAnswer(body, traits),
     decoder: () => answerDecoder(traits),
     classify: failure => classifyBy(rules, failure),
   }
+}
+
+/** The call as the client wrote it, with what has to be different, and one more message at its end. */
+function written(call: ChatCall, edits: Edits, last?: ChatMessage): Buffer | string {
+  if (last === undefined)
+    return call.dialect === 'chat' ? spliceObject(call.source, edits) : JSON.stringify({ ...call.body, ...edits })
+  const changed = edits.messages as readonly ChatMessage[] | undefined
+  if (call.dialect === 'chat' && changed === undefined) return spliceObject(call.source, edits, { messages: last })
+  const messages = [...(changed ?? call.body.messages), last]
+  return call.dialect === 'chat'
+    ? spliceObject(call.source, { ...edits, messages })
+    : JSON.stringify({ ...call.body, ...edits, messages })
 }
 
 /** A limit beyond what the model can write is refused with 400, though another model of the route may well have it. */

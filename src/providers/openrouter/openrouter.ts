@@ -8,6 +8,7 @@ export const openrouter = openAIFamily({
   name: 'openrouter',
   baseUrl: 'https://openrouter.ai/api/v1',
   cannot: ['more than one choice'],
+  prefill: { answers: 'continued' },
   rules: [
     // Calls still running hold the budget; it comes back as they end.
     { status: 402, code: /in_flight_budget/, fault: 'upstream-rate-limited' },

@@ -5,10 +5,13 @@
 
 import type { ChatCall } from '../../core/chat.ts'
 import { knownFrom, OPEN_TEXT_ONLY, without } from '../kit/known-models.ts'
+import { BEGINS_ANEW, beginningOf } from '../kit/prefill.ts'
 import { roleAs } from '../openai/messages.ts'
 import { type Edits, openAIFamily } from '../openai/openai.ts'
 
 const STREAMS_ONLY = /^(?:qwq|qvq)|-omni/
+/** Beginnings are taken by models that do not think, or can be told not to. */
+const ALWAYS_THINKS = /^(?:qwq|qvq)|thinking/
 /** qwen3-32b, qwen3-235b-a22b; not qwen3-max, and not those that cannot stop thinking. */
 const OPEN_AND_HYBRID = /^qwen3-\d+(?:\.\d+)?b(?!.*thinking)/
 
@@ -19,7 +22,11 @@ export const qwen = openAIFamily({
   drops: ['frequency_penalty', 'logit_bias'],
   adjust,
   messages: [roleAs('developer', 'system')],
-  refuses: (call, { model }) => (!call.stream && STREAMS_ONLY.test(model) ? 'it answers only as a stream' : undefined),
+  prefill: { answers: 'continued', message: { partial: true }, call: { enable_thinking: false } },
+  refuses: (call, { model }) => {
+    if (!call.stream && STREAMS_ONLY.test(model)) return 'it answers only as a stream'
+    return beginningOf(call) !== undefined && ALWAYS_THINKS.test(model) ? BEGINS_ANEW : undefined
+  },
   rules: [
     { message: /free (?:tier|quota)|free allocated quota/i, fault: 'upstream-quota-exhausted' },
     { code: /FreeTierOnly/, fault: 'upstream-quota-exhausted' },

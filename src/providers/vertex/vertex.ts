@@ -36,6 +36,7 @@ export function vertexBy(clock: Clock): Provider {
     dialect: undefined,
     pricedAs: 'google',
     abilities: model => (isClaude(model) ? ofClaude(model) : ofGemini(model)),
+    prefill: 'continued',
     framing: 'sse',
     authorize(key): Readonly<Record<string, string>> {
       const credentials = credentialsOf(key)

@@ -19,6 +19,15 @@ test('a type that lives at no address of its own needs a base_url', async () => 
   ])
 })
 
+test('only a model whose API takes the beginning of an answer can be said to go on with one', async () => {
+  const text = (mark: string, type: string) =>
+    `providers:\n  openai: {type: ${type}, models: {x: {prefill: ${mark}true}, y: {prefill: false}}}\n${ROUTES}`
+  await accepted(text('', 'mistral'))
+  await expectProblems(text('▸', 'openai'), [
+    'providers.openai.models.x.prefill  the type "openai" cannot be handed the beginning of an answer; leave it out, and recover with "splice"',
+  ])
+})
+
 test('a base_url has a query only where the version of an API belongs there', async () => {
   const types = { available: new Set(['openai', 'azure']) }
   const good = (name: string, rest: string) => `  ${name}: {type: azure, base_url: 'https://a.example${rest}'}\n`

@@ -39,10 +39,14 @@ export const anthropicsOwn: ProviderWire = received => {
 }
 
 function simulated(wire: Wire, { body }: Received, usageUnasked: boolean): ReturnType<ProviderWire> {
-  const ask = wire.read(body)
+  const ask = wire.read(body, {})
   if ('status' in ask) return { problem: ask.message ?? 'no message' }
   const reading = usageUnasked ? { ...ask, reportsUsage: true } : ask
-  const turn = { ask: reading, answers: [answerTo(reading, { name: 'stand-in', answer: ANSWER })], createdMs: 1_700_000_000_000 }
+  const turn = {
+    ask: reading,
+    answers: [answerTo(reading, { name: 'stand-in', answer: ANSWER, echoes: false })],
+    createdMs: 1_700_000_000_000,
+  }
   const contentType = wire.headers('', ask.stream)['content-type']!
   const bytes = ask.stream ? [...wire.events(turn, false)].map(frameOf).join('') : wire.whole(turn, false)
   return { contentType, bytes }
