@@ -133,11 +133,13 @@ describe('a hedge', () => {
 
   it('needs an extra attempt of the route', async () => {
     const gateway = await start([{ script: [{ slow_first_token: '120ms' }] }, {}], { extra_attempts: '0%' })
-    // What time brings is ten at once.
+    const since = performance.now()
     const answers = await Promise.all(
-      Array.from({ length: 15 }, async () => (await ask(gateway, true)).headers.get('x-understudy-target')),
+      Array.from({ length: 40 }, async () => (await ask(gateway, true)).headers.get('x-understudy-target')),
     )
-    assert.equal(answers.filter(target => target === 'b/m').length, 10)
+    const hedged = answers.filter(target => target === 'b/m').length
+    // Ten are saved up, and time brings ten a second.
+    assert.ok(hedged >= 10 && hedged <= 11 + (performance.now() - since) / 100, `${hedged} were made`)
   })
 
   it('leaves nothing behind when the client goes', async () => {

@@ -1,7 +1,6 @@
 /* A storm of faults and of clients that leave: afterwards nothing is left over, and every call was settled exactly once. */
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { SPOKEN } from '../../src/config/simulation.ts'
 import { type Clock, systemClock } from '../../src/core/clock.ts'
 import { pair } from '../support/routes.ts'
 import { HELLO, readStream, running, until } from '../support/running.ts'
