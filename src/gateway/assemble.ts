@@ -1,5 +1,8 @@
 /** Configuration → gateway: the only place where implementations are chosen. */
 
+import { answers } from '../cache/answers.ts'
+import { flights } from '../cache/flights.ts'
+import { memoryShelf, storeShelf } from '../cache/shelf.ts'
 import type { Config, ProviderConfig, RouteConfig } from '../config/schema.ts'
 import type { Target } from '../core/attempt.ts'
 import type { Clock } from '../core/clock.ts'
@@ -8,6 +11,7 @@ import type { Store } from '../core/store.ts'
 import { providers } from '../providers/registry.ts'
 import { type CircuitPolicy, type CircuitState, circuits } from '../resilience/circuit.ts'
 import { type KeyConfig, type KeyState, keys } from '../resilience/keys.ts'
+import { levels } from '../resilience/levels.ts'
 import type { Log } from '../telemetry/log.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
 import { pools } from '../upstream/pools.ts'
@@ -16,6 +20,7 @@ import { CHOOSERS } from './choosers.ts'
 import { clientsByKey, keyHash, openToAll } from './clients.ts'
 import type { Gateway } from './gateway.ts'
 import { ledger } from './ledger.ts'
+import { cacheOf, rungsOf } from './route-tail.ts'
 import { type Route, routes } from './routes.ts'
 import { type Targets, targets } from './targets.ts'
 
@@ -47,7 +52,7 @@ const NO_KEY: KeyConfig = { name: 'none', value: '', weight: 1 }
 export function assemble(parts: Parts): Assembled {
   const { config, store, clock, random, log, metrics } = parts
   const known = targets(config.providers, providers, (_, provider) => addressOf(provider, parts.simulators))
-  const all = Object.entries(config.routes).map(([name, route]) => routeOf(name, route, known, clock))
+  const all = Object.entries(config.routes).map(([name, route]) => routeOf(name, route, config, known, clock))
   const policies = new Map(Object.entries(config.providers).map(([name, provider]) => [name, policyOf(provider)]))
   const ofProvider = (target: string) => target.slice(0, target.indexOf('/'))
   const labels = new Map(known.all().map(target => [target.id, target.label]))
@@ -72,6 +77,11 @@ export function assemble(parts: Parts): Assembled {
     },
   })
   const connections = pools(clock)
+  const set = levels(
+    store,
+    clock,
+    all.filter(({ rungs }) => rungs.length > 0).map(({ name }) => name),
+  )
 
   metrics.beforeScrape(() => {
     for (const target of known.all()) {
@@ -89,6 +99,9 @@ export function assemble(parts: Parts): Assembled {
     routes: routes(all),
     keys: pooled,
     circuits: opened,
+    levels: set,
+    answers: answers(shelfOf(config, store, clock), clock, config.cache.max_entry),
+    flights: flights(),
     pools: connections,
     ledger: ledger(clock, metrics, log),
     headersShown: config.telemetry.headers,
@@ -100,6 +113,7 @@ export function assemble(parts: Parts): Assembled {
     async close() {
       opened.close()
       pooled.close()
+      set.close()
       await connections.close()
       await store.close()
     },
@@ -121,7 +135,12 @@ function clientsOf({ server, clients }: Config) {
   )
 }
 
-function routeOf(name: string, settings: RouteConfig, known: Targets, clock: Clock): Route {
+/** Without Redis the state is in this process as well, and knows no bounds for answers. */
+function shelfOf({ cache, state }: Config, store: Store, clock: Clock) {
+  return cache.store === 'state' && state?.redis !== undefined ? storeShelf(store) : memoryShelf(clock, cache.max_memory)
+}
+
+function routeOf(name: string, settings: RouteConfig, config: Config, known: Targets, clock: Clock): Route {
   const targetsOf = settings.targets.map(({ target, weight }) => ({ of: targetOf(target, known), weight }))
   const fallbacksOf = settings.fallbacks.map(target => targetOf(target, known))
   const { heartbeat } = settings
@@ -133,12 +152,14 @@ function routeOf(name: string, settings: RouteConfig, known: Targets, clock: Clo
     faults: new Map(Object.entries(settings.faults) as [FaultName, 'fail_over' | 'return'][]),
     allowance: allowance(clock, settings.extra_attempts),
     heartbeatMs: heartbeat === 'off' ? undefined : heartbeat,
+    cache: cacheOf(settings, config),
   }
+  const rungs = rungsOf(settings, target => targetOf(target, known))
   const weigh = (carried: string) => targetsOf.map(({ of, weight }) => ({ target: of(carried), weight }))
   const list = (carried: string) => fallbacksOf.map(of => of(carried))
-  if (name.includes('*')) return { ...shared, targets: weigh, fallbacks: list }
+  if (name.includes('*')) return { ...shared, rungs, targets: weigh, fallbacks: list }
   const [once, then] = [weigh(''), list('')]
-  return { ...shared, targets: () => once, fallbacks: () => then }
+  return { ...shared, rungs, targets: () => once, fallbacks: () => then }
 }
 
 /** `*` in a target's model stands for what the star of the route stood for. */

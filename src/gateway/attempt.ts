@@ -2,7 +2,7 @@
  * One try: key, circuit, request, and the answer up to its first content. A try that fails is a value. Whatever way it ends, it ends
  * once: the timer is stopped, the connection let go, the key given back, and circuit and key learn what the fault table says.
  */
-import type { Outcome, PassedOver, Step, Target } from '../core/attempt.ts'
+import type { Outcome, PassedOver, Step } from '../core/attempt.ts'
 import type { Piece, Usage } from '../core/chat.ts'
 import { Fault, faultOf, rowOf } from '../core/fault.ts'
 import { tryParse } from '../core/json.ts'
@@ -42,11 +42,12 @@ export async function attempt(gateway: Gateway, journey: Journey, step: Step, la
     return pass('circuit-open', admission.retryAtMs)
   }
 
-  const attempting = begin(gateway, journey, target, key, admission.permit)
+  const attempting = begin(gateway, journey, step, key, admission.permit)
   try {
     const pieces = await attempting.run()
     const ms = gateway.clock.ticks() - startedTicks
     journey.answeredBy = target
+    if (step.rung !== undefined) journey.level = step.rung.level
     journey.firstTokenMs = gateway.clock.ticks() - journey.startedTicks
     gateway.ledger.attempted(journey, { target, key: key.name, outcome: 'answered', ms })
     return { kind: 'answered', pieces }
@@ -91,11 +92,11 @@ interface Attempting {
   over(fault?: Fault): void
 }
 
-function begin(gateway: Gateway, journey: Journey, target: Target, key: HeldKey, permit: Permit): Attempting {
+function begin(gateway: Gateway, journey: Journey, { target, rung }: Step, key: HeldKey, permit: Permit): Attempting {
   const { clock } = gateway
   const { provider } = target
-  const call = journey.call!
-  const relayed = provider.dialect === call.dialect
+  const call = rung?.call ?? journey.call!
+  const relayed = provider.dialect === journey.call!.dialect
   let usage: Usage | undefined
   let running: Exchange | undefined
   let onStop: (fault: Fault) => void = () => {}
@@ -141,7 +142,8 @@ function begin(gateway: Gateway, journey: Journey, target: Target, key: HeldKey,
     if (journey.stop.fault !== undefined) throw journey.stop.fault
     journey.tried.add(target)
     const request = provider.encode(call, target, key.value)
-    journey.leftOut = request.leftOut ?? []
+    const { leftOut = [] } = request
+    journey.leftOut = rung === undefined ? leftOut : [...rung.leftOut, ...leftOut]
     let { from, head, signed } = await sent(request)
     if (!isGood(head)) {
       const refused = await refusal(from, head)

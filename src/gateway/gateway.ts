@@ -1,12 +1,15 @@
 /** Everything that a journey needs, in one list. `assemble.ts` makes it from the configuration; tests pass their own. */
 
-import type { AttemptRecord, Ending, Target } from '../core/attempt.ts'
+import type { Answers } from '../cache/answers.ts'
+import type { Flights } from '../cache/flights.ts'
+import type { AttemptRecord, Ending, Level, Target } from '../core/attempt.ts'
 import type { ChatCall, Usage } from '../core/chat.ts'
 import type { Clock } from '../core/clock.ts'
 import type { Fault } from '../core/fault.ts'
 import type { Stop } from '../core/stop.ts'
 import type { Circuits } from '../resilience/circuit.ts'
 import type { Keys } from '../resilience/keys.ts'
+import type { Levels } from '../resilience/levels.ts'
 import type { Pools } from '../upstream/pools.ts'
 import type { Client, Clients } from './clients.ts'
 import type { Ledger } from './ledger.ts'
@@ -21,6 +24,9 @@ export interface Gateway {
   readonly routes: Routes
   readonly keys: Keys
   readonly circuits: Circuits
+  readonly levels: Levels
+  readonly answers: Answers
+  readonly flights: Flights
   readonly pools: Pools
   readonly ledger: Ledger
   readonly headersShown: HeadersShown
@@ -37,6 +43,12 @@ export interface Journey {
   client: Client | undefined
   call: ChatCall | undefined
   route: Route | undefined
+  /** What the client says of caches, in the header of that name. */
+  cacheControl: string | undefined
+  /** How far the route has come down for this call: as it was set by hand, or as its answer was found. */
+  level: Level
+  /** What became of it at the cache; undefined: its route has none. */
+  cached: 'hit' | 'miss' | 'stale' | 'off' | undefined
   deadlineTicks: number
   /** Estimated tokens of the call, to reserve of limits. */
   tokens: number
@@ -51,6 +63,8 @@ export interface Journey {
   /** Whether the step under way was paid for from the route's extra attempts. */
   tookExtra: boolean
   answeredBy: Target | undefined
+  /** Shown in its place where no target was asked and nothing is to be paid: whose kept answer it is, or that we are offline. */
+  shownTarget: string | undefined
   firstTokenMs: number | undefined
   usage: Usage | undefined
   leftOut: readonly string[]

@@ -1,5 +1,5 @@
 /*
- * The gateway, from top to bottom: identify → parse → route → plan → attempt, attempt, … → pieces → settle. Each step needs what the one
+ * The gateway, from top to bottom: identify → parse → route → recall → plan → attempt, attempt, … → pieces → settle. Each step needs what the one
  * before it made, so it is straight-line code. A refusal is a Fault thrown from anywhere below; it is answered at one place, here.
  */
 import { randomUUID } from 'node:crypto'
@@ -13,6 +13,7 @@ import { attempt } from './attempt.ts'
 import { told } from './ending.ts'
 import type { Gateway, Journey } from './gateway.ts'
 import { answerHeaders, refusalHeaders } from './headers.ts'
+import { recalled, standIn } from './recall.ts'
 import { planFor } from './routes.ts'
 import { decide, exhausted, goesOn, lastResort, notTried } from './steps.ts'
 
@@ -36,6 +37,9 @@ export function arrive(gateway: Gateway, requestId: string | undefined, stop: St
     client: undefined,
     call: undefined,
     route: undefined,
+    cacheControl: undefined,
+    level: 'normal',
+    cached: undefined,
     deadlineTicks: Number.POSITIVE_INFINITY,
     tokens: 0,
     attempts: [],
@@ -45,6 +49,7 @@ export function arrive(gateway: Gateway, requestId: string | undefined, stop: St
     contextOver: undefined,
     tookExtra: false,
     answeredBy: undefined,
+    shownTarget: undefined,
     firstTokenMs: undefined,
     usage: undefined,
     leftOut: [],
@@ -71,10 +76,13 @@ export async function serve(gateway: Gateway, dialect: Dialect, journey: Journey
     journey.tokens = estimatedTokens(call)
     route.allowance.called()
 
-    const { circuits, random, keys } = gateway
-    const retriesOf = (target: Target) => Math.max(target.retry.attempts, keys.size(target.providerName) - 1)
-    const plan = planFor(route, carried, call, client, circuits.ramp, random, retriesOf)
-    const pieces = await firstAnswer(gateway, journey, plan)
+    if (route.rungs.length > 0) journey.level = gateway.levels.of(route.name)
+
+    const { cache } = route
+    const pieces =
+      cache === undefined
+        ? await firstAnswer(gateway, journey, planOf(gateway, journey, carried))
+        : await recalled(gateway, journey, cache, () => firstAnswer(gateway, journey, planOf(gateway, journey, carried)))
 
     const writer = dialect.writer(call, gateway.clock.now())
     const stream = told(gateway, journey, writer, pieces)
@@ -90,9 +98,19 @@ export async function serve(gateway: Gateway, dialect: Dialect, journey: Journey
   }
 }
 
+function planOf({ circuits, random, keys }: Gateway, { route, call, client, level }: Journey, carried: string): Plan {
+  const retriesOf = (target: Target) => Math.max(target.retry.attempts, keys.size(target.providerName) - 1)
+  return planFor(route!, carried, call!, client!, circuits.ramp, random, retriesOf, level)
+}
+
 /** The pieces of the first step of the plan that answers. Throws the Fault that the client is to be told when none does. */
 async function firstAnswer(gateway: Gateway, journey: Journey, plan: Plan): Promise<AsyncIterator<Piece, void>> {
   for (const step of plan) {
+    if (!('target' in step)) {
+      const pieces = await standIn(gateway, journey, step)
+      if (pieces !== undefined) return pieces
+      continue
+    }
     const decided = decide(gateway, journey, step)
     const decision = typeof decided === 'string' ? decided : await decided
     if (decision === 'skip') continue
@@ -103,9 +121,9 @@ async function firstAnswer(gateway: Gateway, journey: Journey, plan: Plan): Prom
     const pieces = outcomeOf(gateway, journey, step.target, await attempt(gateway, journey, step))
     if (pieces !== undefined) return pieces
   }
-  const target = lastResort(gateway, journey)
-  if (target !== undefined) {
-    const pieces = outcomeOf(gateway, journey, target, await attempt(gateway, journey, { target, again: 0 }, true))
+  const step = lastResort(gateway, journey, plan)
+  if (step !== undefined) {
+    const pieces = outcomeOf(gateway, journey, step.target, await attempt(gateway, journey, step, true))
     if (pieces !== undefined) return pieces
   }
   throw exhausted(gateway, journey)

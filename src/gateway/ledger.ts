@@ -55,12 +55,14 @@ export function ledger(clock: Clock, metrics: Metrics, log: Log): Ledger {
     metrics.count('llm_requests_total', [route, client, target, String(status), String(stream)])
     countFailovers(journey, route)
     if (journey.route !== undefined) metrics.observe('llm_overhead_seconds', [route], Math.max(0, ms - journey.upstreamMs) / 1000)
+    if (journey.cached !== undefined) metrics.count('llm_cache_total', [route, journey.cached])
+    if (stream && wasAnswered(journey)) metrics.count('llm_stream_endings_total', [route, ending.kind])
+    if (journey.level !== 'normal' && wasAnswered(journey)) metrics.count('llm_degraded_total', [route, journey.level])
     if (answeredBy === undefined) return
     metrics.observe('llm_latency_seconds', [route, target], ms / 1000)
     metrics.observe('llm_first_token_seconds', [route, target], journey.firstTokenMs! / 1000)
     if (ending.kind === 'broken')
       metrics.count('llm_errors_total', [answeredBy.providerName, answeredBy.label, ending.fault.kind])
-    if (stream) metrics.count('llm_stream_endings_total', [route, ending.kind])
     if (usage !== undefined) countUsage(journey, answeredBy, usage)
     if (costUsd(answeredBy.abilities.price, usage) === undefined) metrics.count('llm_unpriced_requests_total', [target])
   }
@@ -91,7 +93,7 @@ export function ledger(clock: Clock, metrics: Metrics, log: Log): Ledger {
   }
 
   function write(journey: Journey, ending: Ending, status: number, ms: number): void {
-    const { usage, call, answeredBy } = journey
+    const { usage, call, answeredBy, shownTarget } = journey
     const fault = 'fault' in ending ? ending.fault : undefined
     const fields = {
       id: journey.id,
@@ -100,14 +102,16 @@ export function ledger(clock: Clock, metrics: Metrics, log: Log): Ledger {
       route: journey.route?.name,
       client: journey.client?.name,
       tags: journey.client?.tags,
-      target: answeredBy?.id,
+      target: shownTarget ?? answeredBy?.id,
+      cache: journey.cached,
+      rung: journey.level === 'normal' ? undefined : journey.level,
       stream: call?.stream,
       ms: rounded(ms),
       firstTokenMs: journey.firstTokenMs === undefined ? undefined : rounded(journey.firstTokenMs),
       fault: fault?.kind,
       detail: fault === undefined || ABOUT_THE_CALL.has(fault.kind) ? undefined : fault.details.detail,
       usage,
-      costUsd: costUsd(answeredBy?.abilities.price, usage),
+      costUsd: shownTarget === undefined ? costUsd(answeredBy?.abilities.price, usage) : 0,
       leftOut: journey.leftOut.length > 0 ? journey.leftOut : undefined,
       malformed: journey.malformed > 0 ? journey.malformed : undefined,
       attempts: journey.attempts.map(written),
@@ -124,6 +128,8 @@ export function ledger(clock: Clock, metrics: Metrics, log: Log): Ledger {
     close,
   }
 }
+
+const wasAnswered = ({ answeredBy, shownTarget }: Journey) => answeredBy !== undefined || shownTarget !== undefined
 
 function statusOf(ending: Ending): number {
   if (ending.kind === 'refused') return ending.fault.status

@@ -40,6 +40,12 @@ export const METRICS = {
   llm_key_state: ['gauge', '0 ready, 1 resting, 2 retired', ['provider', 'key']],
   llm_in_flight: ['gauge', 'tries under way', ['target']],
   llm_stream_endings_total: ['counter', 'how streams ended: complete, recovered, broken, abandoned', ['route', 'ending']],
+  llm_cache_total: [
+    'counter',
+    'calls of routes with a cache: hit, miss, stale (an old answer stood in), off (not asked)',
+    ['route', 'result'],
+  ],
+  llm_degraded_total: ['counter', 'calls answered by a rung of degrade, or by an old answer', ['route', 'level']],
   llm_build_info: ['gauge', 'always 1', ['version']],
 } as const satisfies Record<string, readonly ['counter' | 'gauge' | 'histogram', help: string, labels: readonly string[]]>
 

@@ -74,6 +74,8 @@ export function madeRoute(name: string, targets: readonly Target[], more: Partia
     faults: new Map(),
     allowance: { called() {}, take: () => true, giveBack() {} },
     heartbeatMs: undefined,
+    cache: undefined,
+    rungs: [],
     ...more,
   }
 }

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import type { Target } from '../../src/core/attempt.ts'
+import type { Level, Target } from '../../src/core/attempt.ts'
 import { Fault, type FaultName } from '../../src/core/fault.ts'
 import type { Client } from '../../src/gateway/clients.ts'
 import { planFor, type Route, routes } from '../../src/gateway/routes.ts'
@@ -60,6 +60,7 @@ test('a client sees the routes that it may ask for, as configured', () => {
 })
 
 interface PlanOptions {
+  readonly from?: Level
   readonly call?: object
   readonly client?: Client
   readonly carried?: string
@@ -67,7 +68,7 @@ interface PlanOptions {
 }
 
 /** A plan as text: `id`, `id+1` for its retries, `id!reason` where it is passed over. */
-function planned(route: Route, { call, client = anyone, carried = '', retries = {} }: PlanOptions = {}): string[] {
+function planned(route: Route, { call, client = anyone, carried = '', retries = {}, from }: PlanOptions = {}): string[] {
   const retriesOf = (target: Target) => retries[target.id] ?? 0
   const plan = planFor(
     route,
@@ -77,11 +78,14 @@ function planned(route: Route, { call, client = anyone, carried = '', retries = 
     () => 1,
     () => 0,
     retriesOf,
+    from,
   )
-  return plan.map(
-    ({ target, again, passedOver }) =>
-      target.id + (again > 0 ? `+${again}` : '') + (passedOver === undefined ? '' : `!${passedOver}`),
-  )
+  return plan.map(step => {
+    if (!('target' in step)) return step.level
+    const { target, again, passedOver, rung } = step
+    const tried = target.id + (again > 0 ? `+${again}` : '') + (passedOver === undefined ? '' : `!${passedOver}`)
+    return rung === undefined ? tried : `${rung.level}:${tried}`
+  })
 }
 
 const [A, B, C] = [madeTarget('p/a'), madeTarget('p/b'), madeTarget('q/c')]
