@@ -81,6 +81,8 @@ export function assemble(parts: Parts): Assembled {
     store,
     clock,
     all.filter(({ rungs }) => rungs.length > 0).map(({ name }) => name),
+    (route, to, untilMs) =>
+      log.warn('level', { route, to, ...(untilMs !== undefined && { until: new Date(untilMs).toISOString() }) }),
   )
 
   metrics.beforeScrape(() => {

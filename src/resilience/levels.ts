@@ -26,9 +26,18 @@ interface Shared {
 
 const FOR_EVER_MS = 365 * 24 * 3_600_000
 
-/** @param routes those that have rungs */
-export function levels(store: Store, clock: Clock, routes: readonly string[]): Levels {
-  const shared = mirror<Shared>(store, clock, 'level', () => undefined, isShared)
+/**
+ * @param routes those that have rungs
+ * @param onChange told of every change but the one that time makes, whoever made it
+ */
+export function levels(
+  store: Store,
+  clock: Clock,
+  routes: readonly string[],
+  onChange: (route: string, level: Level, untilMs: number | undefined) => void,
+): Levels {
+  const heard = (route: string, to: Shared | undefined) => onChange(route, to?.level ?? 'normal', to?.untilMs ?? undefined)
+  const shared = mirror<Shared>(store, clock, 'level', heard, isShared)
   for (const route of routes) shared.watch(route)
 
   function current(route: string): Shared | undefined {
@@ -40,9 +49,10 @@ export function levels(store: Store, clock: Clock, routes: readonly string[]): L
     of: route => current(route)?.level ?? 'normal',
     untilMs: route => current(route)?.untilMs ?? undefined,
     set(route, level, forMs) {
-      if (level === 'normal') return shared.set(route, undefined, 0)
       const untilMs = forMs === undefined ? null : clock.now() + forMs
-      shared.set(route, { level, untilMs }, forMs ?? FOR_EVER_MS)
+      const to = level === 'normal' ? undefined : { level, untilMs }
+      shared.set(route, to, forMs ?? FOR_EVER_MS)
+      heard(route, to)
     },
     close: () => shared.close(),
   }

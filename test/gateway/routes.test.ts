@@ -175,3 +175,36 @@ test('a provider that refuses the call is passed over', () => {
   assert.deepEqual(planned(route), ['p/no', 'p/a'])
   assert.deepEqual(planned(route, { call: { n: 2 } }), ['p/no!incapable', 'p/a'])
 })
+
+const rung = (level: 'reduced' | 'minimal', targets: readonly Target[], more: object = {}) => ({
+  level,
+  targets: () => targets,
+  maxTokens: undefined,
+  drop: [],
+  ...more,
+})
+
+test('the rungs are the tail of the plan, in their order, and a level set by hand is its head', () => {
+  const rungs = [rung('reduced', [B]), { level: 'cached' }, rung('minimal', [C]), { level: 'offline', message: 'x' }] as const
+  const route = madeRoute('r', [A], { rungs })
+  const tail = ['reduced:p/b', 'reduced:p/b+1', 'cached', 'minimal:q/c', 'offline']
+  assert.deepEqual(planned(route, { retries: { 'p/b': 1 } }), ['p/a', ...tail])
+  assert.deepEqual(planned(route, { retries: { 'p/b': 1 }, from: 'reduced' }), tail)
+  assert.deepEqual(planned(route, { from: 'minimal' }), ['minimal:q/c', 'offline'])
+  assert.deepEqual(planned(route, { from: 'offline' }), ['offline'])
+  assert.deepEqual(planned(madeRoute('r', [A]), { from: 'offline' }), ['p/a'], 'a level that the route no longer has')
+})
+
+test('a target that has been planned is not planned again for a rung, but one that was ruled out may be, with less in the call', () => {
+  const able = (id: string) => madeTarget(id, { abilities: { supports: new Set() } })
+  const [plain, other] = [able('p/plain'), able('p/other')]
+  const rungs = [rung('reduced', [A, plain]), rung('minimal', [plain, plain, other], { drop: ['tools'] })]
+  const route = madeRoute('r', [A, plain, plain], { rungs })
+  assert.deepEqual(planned(route, { call: { tools: [{ type: 'function', function: { name: 'f' } }] } }), [
+    'p/a',
+    'p/plain!incapable',
+    'reduced:p/plain!incapable',
+    'minimal:p/plain',
+    'minimal:p/other',
+  ])
+})

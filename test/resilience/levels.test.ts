@@ -5,9 +5,11 @@ import { embeddedStore } from '../../src/state/embedded.ts'
 import { heldClock } from '../support/clock.ts'
 import { deadStore, mute } from './stores.ts'
 
+const noted = () => {}
+
 test('nothing is set at first, and what is set ends when it was said to', async () => {
   const clock = heldClock()
-  const set = levels(embeddedStore(clock), clock, ['r'])
+  const set = levels(embeddedStore(clock), clock, ['r'], noted)
   assert.deepEqual([set.of('r'), set.untilMs('r')], ['normal', undefined])
   set.set('r', 'offline', 1_000)
   assert.deepEqual([set.of('r'), set.untilMs('r')], ['offline', clock.now() + 1_000])
@@ -24,16 +26,23 @@ test('nothing is set at first, and what is set ends when it was said to', async 
 test('another replica hears of it at once, and within seconds when the announcement is lost', async () => {
   const clock = heldClock()
   const store = embeddedStore(clock)
-  const one = levels(store, clock, ['r'])
-  const two = levels(store, clock, ['r'])
+  const one = levels(store, clock, ['r'], noted)
+  const told: unknown[] = []
+  const two = levels(store, clock, ['r'], (...change) => told.push(change))
   one.set('r', 'cached', undefined)
   await clock.pass(0)
   assert.equal(two.of('r'), 'cached')
-  const quiet = levels(mute(store), clock, ['r'])
+  const quiet = levels(mute(store), clock, ['r'], noted)
   quiet.set('r', 'offline', undefined)
   assert.equal(two.of('r'), 'cached')
   await clock.pass(4_000)
   assert.deepEqual([one.of('r'), two.of('r')], ['offline', 'offline'])
+  two.set('r', 'normal', undefined)
+  assert.deepEqual(told, [
+    ['r', 'cached', undefined],
+    ['r', 'offline', undefined],
+    ['r', 'normal', undefined],
+  ])
   for (const each of [one, two, quiet]) each.close()
 })
 
@@ -43,10 +52,10 @@ test('what makes no sense is nothing, and without a store it holds here', async 
   for (const [name, text] of Object.entries({ a: '{"level":"low","untilMs":null}', b: '{"level":"offline"}', c: '1' })) {
     await store.write(`level:${name}`, text, 100_000)
   }
-  const set = levels(store, clock, ['a', 'b', 'c'])
+  const set = levels(store, clock, ['a', 'b', 'c'], noted)
   await clock.pass(4_000)
   assert.deepEqual(['a', 'b', 'c'].map(set.of), ['normal', 'normal', 'normal'])
-  const alone = levels(deadStore(), clock, ['a'])
+  const alone = levels(deadStore(), clock, ['a'], noted)
   alone.set('a', 'minimal', undefined)
   assert.equal(alone.of('a'), 'minimal')
 })
