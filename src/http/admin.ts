@@ -128,11 +128,13 @@ export function adminServer({ gateway, targets, providerNames, metrics, readines
 }
 
 const LEVEL = '/level'
+const LONGEST_MS = 365 * 24 * 3_600_000
 
 /** Milliseconds; undefined when there is none. */
 function durationIn(value: unknown): number | undefined {
   const ms = value === undefined ? undefined : parseDuration(String(value))
   if (value !== undefined && ms === undefined) throw bad('"for" must be a duration such as "10m".', 'for')
+  if (ms !== undefined && ms > LONGEST_MS) throw bad('"for" must not be longer than 365d; leave it out for no end.', 'for')
   return ms
 }
 

@@ -439,4 +439,37 @@ describe('equal calls at the same time', () => {
     await Promise.all([ask(), ask({}, { 'cache-control': 'no-cache' }), ask()])
     assert.equal(upstream.counts.total, 2)
   })
+
+  it('leave nothing behind, whatever becomes of them', async () => {
+    const { gateway, upstream, ask, script } = await start({ simulator: { answer: 'one two three four five six' } })
+    script(
+      { share: 0.1, status: 503 },
+      { share: 0.1, cut_after: 3 },
+      { share: 0.1, html: true },
+      { share: 0.2, slow_first_token: 30, slow_tokens: 5 },
+    )
+    const one = async (n: number) => {
+      const leaving = new AbortController()
+      if (n % 5 === 0) setTimeout(() => leaving.abort(), n % 40)
+      const body = { model: 'kept', messages: HELLO, seed: n % 50, stream: n % 2 === 0 }
+      try {
+        const response = await gateway.call(body, { signal: leaving.signal })
+        if (response.status !== 200) await response.text()
+        else if (body.stream) {
+          const { text, done, error } = await readStream(response)
+          assert.notEqual(done, error !== undefined)
+          if (done) assert.equal(text, 'one two three four five six')
+        } else assert.equal(((await response.json()) as any).choices[0].message.content, 'one two three four five six')
+      } catch (error) {
+        if (!leaving.signal.aborted) throw error
+      }
+    }
+    for (let round = 0; round < 4; round++) await many(n => one(n + round), 100)
+    await until('all are over', () => gateway.server.active() === 0 && upstream.counts.open === 0)
+    assert.equal(await gateway.metric('llm_in_flight'), 0)
+    script()
+    const began = performance.now()
+    for (let seed = 0; seed < 50; seed++) assert.equal((await ask({ seed })).response.status, 200)
+    assert.ok(performance.now() - began < 5_000, 'nobody waits for a flight that is over')
+  })
 })

@@ -293,6 +293,7 @@ describe('the level of a route, by hand', () => {
     await refused(400, /one that this route has: normal\.$/, 'PUT', { level: 'offline' }, 'plain')
     await refused(400, /"for" must be a duration/, 'PUT', { level: 'reduced', for: 'long' })
     await refused(400, /"for" must be longer than nothing/, 'PUT', { level: 'reduced', for: '0s' })
+    await refused(400, /"for" must not be longer than 365d/, 'PUT', { level: 'reduced', for: '99999999999999d' })
     await refused(400, /"level" must be/, 'PUT', {})
     await refused(404, /no route "nowhere"/, 'GET', undefined, 'nowhere')
     await refused(401, /asks for its token/, 'PUT', { level: 'offline' }, 'r', 'wrong')
