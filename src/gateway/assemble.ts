@@ -80,7 +80,7 @@ export function assemble(parts: Parts): Assembled {
   const set = levels(
     store,
     clock,
-    all.filter(({ rungs }) => rungs.length > 0).map(({ name }) => name),
+    new Map(all.filter(({ rungs }) => rungs.length > 0).map(({ name, rungs }) => [name, rungs.map(({ level }) => level)])),
     (route, to, untilMs) =>
       log.warn('level', { route, to, ...(untilMs !== undefined && { until: new Date(untilMs).toISOString() }) }),
   )

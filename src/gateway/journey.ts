@@ -1,6 +1,7 @@
 /*
- * The gateway, from top to bottom: identify → parse → route → recall → plan → attempt, attempt, … → pieces → settle. Each step needs what the one
- * before it made, so it is straight-line code. A refusal is a Fault thrown from anywhere below; it is answered at one place, here.
+ * The gateway, from top to bottom: identify → parse → route → recall → plan → attempt, attempt, … → pieces → settle. Each step needs
+ * what the one before it made, so it is straight-line code. A refusal is a Fault thrown from anywhere below; it is answered at one place,
+ * here.
  */
 import { randomUUID } from 'node:crypto'
 import type { Outcome, Plan, Target } from '../core/attempt.ts'
@@ -14,7 +15,7 @@ import { told } from './ending.ts'
 import type { Gateway, Journey } from './gateway.ts'
 import { answerHeaders, refusalHeaders } from './headers.ts'
 import { recalled, standIn } from './recall.ts'
-import { planFor } from './routes.ts'
+import { planOf } from './routes.ts'
 import { decide, exhausted, goesOn, lastResort, notTried } from './steps.ts'
 
 /** What goes back to the client: a body, or a stream of bytes with a sign of life to send while it is silent. */
@@ -96,11 +97,6 @@ export async function serve(gateway: Gateway, dialect: Dialect, journey: Journey
   } catch (thrown) {
     return refuse(gateway, dialect, journey, thrown)
   }
-}
-
-function planOf({ circuits, random, keys }: Gateway, { route, call, client, level }: Journey, carried: string): Plan {
-  const retriesOf = (target: Target) => Math.max(target.retry.attempts, keys.size(target.providerName) - 1)
-  return planFor(route!, carried, call!, client!, circuits.ramp, random, retriesOf, level)
 }
 
 /** The pieces of the first step of the plan that answers. Throws the Fault that the client is to be told when none does. */

@@ -11,6 +11,7 @@ import { estimatedInputTokens } from '../usage/estimate.ts'
 import type { Allowance } from './allowance.ts'
 import type { Chooser, Weighted } from './choosers.ts'
 import type { Client } from './clients.ts'
+import type { Gateway, Journey } from './gateway.ts'
 import { type Reduction, reducedCall } from './reduced-call.ts'
 
 /** What a route does when all before it has failed, or when it is set to this level by hand. */
@@ -96,6 +97,12 @@ export function routes(all: readonly Route[]): Routes {
     named: name => byName.get(name),
     visibleTo: client => all.filter(route => mayAsk(client, route)).map(route => route.name),
   }
+}
+
+/** The plan of a journey, from the level at which its route stands. */
+export function planOf({ circuits, random, keys }: Gateway, { route, call, client, level }: Journey, carried: string): Plan {
+  const retriesOf = (target: Target) => Math.max(target.retry.attempts, keys.size(target.providerName) - 1)
+  return planFor(route!, carried, call!, client!, circuits.ramp, random, retriesOf, level)
 }
 
 /**

@@ -27,22 +27,23 @@ interface Shared {
 const FOR_EVER_MS = 365 * 24 * 3_600_000
 
 /**
- * @param routes those that have rungs
- * @param onChange told of every change but the one that time makes, whoever made it
+ * @param routes those that have rungs, with the levels of these; any other that somebody set is none
+ * @param onChange told of every change, whoever made it; of the end of a time a few seconds after it
  */
 export function levels(
   store: Store,
   clock: Clock,
-  routes: readonly string[],
+  routes: ReadonlyMap<string, readonly Level[]>,
   onChange: (route: string, level: Level, untilMs: number | undefined) => void,
 ): Levels {
   const heard = (route: string, to: Shared | undefined) => onChange(route, to?.level ?? 'normal', to?.untilMs ?? undefined)
   const shared = mirror<Shared>(store, clock, 'level', heard, isShared)
-  for (const route of routes) shared.watch(route)
+  for (const route of routes.keys()) shared.watch(route)
 
   function current(route: string): Shared | undefined {
     const known = shared.get(route)
-    return known === undefined || (known.untilMs !== null && known.untilMs <= clock.now()) ? undefined : known
+    if (known === undefined || !routes.get(route)?.includes(known.level)) return undefined
+    return known.untilMs !== null && known.untilMs <= clock.now() ? undefined : known
   }
 
   return {

@@ -6,10 +6,12 @@ import { heldClock } from '../support/clock.ts'
 import { deadStore, mute } from './stores.ts'
 
 const noted = () => {}
+const RUNGS = ['reduced', 'minimal', 'cached', 'offline'] as const
+const ROUTES = new Map(['r', 'a', 'b', 'c'].map(name => [name, RUNGS]))
 
 test('nothing is set at first, and what is set ends when it was said to', async () => {
   const clock = heldClock()
-  const set = levels(embeddedStore(clock), clock, ['r'], noted)
+  const set = levels(embeddedStore(clock), clock, ROUTES, noted)
   assert.deepEqual([set.of('r'), set.untilMs('r')], ['normal', undefined])
   set.set('r', 'offline', 1_000)
   assert.deepEqual([set.of('r'), set.untilMs('r')], ['offline', clock.now() + 1_000])
@@ -26,13 +28,13 @@ test('nothing is set at first, and what is set ends when it was said to', async 
 test('another replica hears of it at once, and within seconds when the announcement is lost', async () => {
   const clock = heldClock()
   const store = embeddedStore(clock)
-  const one = levels(store, clock, ['r'], noted)
+  const one = levels(store, clock, ROUTES, noted)
   const told: unknown[] = []
-  const two = levels(store, clock, ['r'], (...change) => told.push(change))
+  const two = levels(store, clock, ROUTES, (...change) => told.push(change))
   one.set('r', 'cached', undefined)
   await clock.pass(0)
   assert.equal(two.of('r'), 'cached')
-  const quiet = levels(mute(store), clock, ['r'], noted)
+  const quiet = levels(mute(store), clock, ROUTES, noted)
   quiet.set('r', 'offline', undefined)
   assert.equal(two.of('r'), 'cached')
   await clock.pass(4_000)
@@ -52,10 +54,19 @@ test('what makes no sense is nothing, and without a store it holds here', async 
   for (const [name, text] of Object.entries({ a: '{"level":"low","untilMs":null}', b: '{"level":"offline"}', c: '1' })) {
     await store.write(`level:${name}`, text, 100_000)
   }
-  const set = levels(store, clock, ['a', 'b', 'c'], noted)
+  const set = levels(store, clock, ROUTES, noted)
   await clock.pass(4_000)
   assert.deepEqual(['a', 'b', 'c'].map(set.of), ['normal', 'normal', 'normal'])
-  const alone = levels(deadStore(), clock, ['a'], noted)
+  const alone = levels(deadStore(), clock, ROUTES, noted)
   alone.set('a', 'minimal', undefined)
   assert.equal(alone.of('a'), 'minimal')
+})
+
+test('a level that the route no longer has is none', async () => {
+  const clock = heldClock()
+  const store = embeddedStore(clock)
+  levels(store, clock, ROUTES, noted).set('r', 'minimal', undefined)
+  const later = levels(store, clock, new Map([['r', ['offline']]]), noted)
+  await clock.pass(4_000)
+  assert.deepEqual([later.of('r'), later.untilMs('r')], ['normal', undefined])
 })
