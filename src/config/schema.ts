@@ -110,7 +110,7 @@ export const config = z
     providers: z.record(plainName, provider).describe('the providers, each under a name of your own'),
     routes: z.record(routeName, route).describe('the model names that clients ask for'),
     clients: z.array(client).default([]).describe('who may call; leave out on loopback'),
-    cache: cache.optional().describe('answers that are given again'),
+    cache: cache.prefault({}).describe('answers that are given again'),
     telemetry: telemetry.prefault({}).describe('what operators see'),
     simulators: z.array(simulator).default([]).describe('for demos, drills and tests: providers inside the process'),
   })

@@ -2,7 +2,7 @@
  * How a call becomes tries. A plan is a flat list of steps made before the first try: retry, weight, fallback and degradation only
  * decide the order of that list.
  */
-import type { Pieces, Usage } from './chat.ts'
+import type { ChatCall, Pieces, Usage } from './chat.ts'
 import type { Fault, FaultName } from './fault.ts'
 import type { Provider } from './provider.ts'
 
@@ -75,20 +75,41 @@ export interface Target<Options = unknown> {
 
 export type PassedOver = 'circuit-open' | 'no-key' | 'no-time' | 'incapable' | 'tag' | 'spend-cap' | 'extra-attempts'
 
+/** How far a route has come down: `normal`, or one of its rungs. */
+export const LEVELS = ['normal', 'reduced', 'minimal', 'cached', 'offline'] as const
+export type Level = (typeof LEVELS)[number]
+
 export interface Step {
   readonly target: Target
   /** 0 for the first try of this target; from 1 on a retry, which is made only when the fault before it allows the same target again. */
   readonly again: number
   /** What is known before the first try, from the call and the configuration alone. */
   readonly passedOver?: PassedOver
+  /** The rung that this step belongs to, where it is not one of the normal ones. */
+  readonly rung?: ReducedStep
 }
 
-export type Plan = readonly Step[]
+/** What a rung makes of a call. */
+export interface ReducedStep {
+  readonly level: 'reduced' | 'minimal'
+  /** The call with less in it. */
+  readonly call: ChatCall
+  /** What was in the call and is not in this one. */
+  readonly leftOut: readonly Feature[]
+}
+
+/** A step that asks no target: an answer from the cache, however old, or the word that we are offline. */
+export type StandIn = { readonly level: 'cached' } | { readonly level: 'offline'; readonly message: string }
+
+export type Plan = readonly (Step | StandIn)[]
 
 /** An answer whose first content has arrived, or all of it: the commit point. */
 export interface Answer {
-  readonly target: Target
+  /** Undefined where nobody was asked: a kept answer, or the word that we are offline. */
+  readonly target: Target | undefined
   readonly pieces: Pieces
+  /** Where it comes from a rung: its level. */
+  readonly level?: Level
   /** Fields of the call that the provider could not honour. */
   readonly leftOut: readonly string[]
   /** Nobody wants the rest of it: lets go of it, and blames nobody. */

@@ -176,7 +176,7 @@ function skipSpace(bytes: Uint8Array, from: number): number {
 }
 
 /** The offset of the quote that closes the string opened at `open`; -1 when there is none. */
-function closingQuote(bytes: Buffer, open: number): number {
+export function closingQuote(bytes: Buffer, open: number): number {
   let at = open
   for (;;) {
     at = bytes.indexOf(QUOTE, at + 1)

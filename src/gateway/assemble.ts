@@ -1,5 +1,8 @@
 /** Configuration → gateway: the only place where implementations are chosen. */
 
+import { answers } from '../cache/answers.ts'
+import { flights } from '../cache/flights.ts'
+import { memoryShelf, storeShelf } from '../cache/shelf.ts'
 import type { Config, ProviderConfig, RouteConfig } from '../config/schema.ts'
 import type { Target } from '../core/attempt.ts'
 import type { Clock } from '../core/clock.ts'
@@ -8,6 +11,7 @@ import type { Store } from '../core/store.ts'
 import { providers } from '../providers/registry.ts'
 import { type CircuitPolicy, type CircuitState, circuits } from '../resilience/circuit.ts'
 import { type KeyConfig, type KeyState, keys } from '../resilience/keys.ts'
+import { levels } from '../resilience/levels.ts'
 import { paces } from '../resilience/pace.ts'
 import type { Log } from '../telemetry/log.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
@@ -17,6 +21,7 @@ import { type Choosers, choosers } from './choosers.ts'
 import { clientsByKey, keyHash, openToAll } from './clients.ts'
 import type { Gateway } from './gateway.ts'
 import { ledger } from './ledger.ts'
+import { cacheOf, rungsOf } from './route-tail.ts'
 import { type Route, routes } from './routes.ts'
 import { sticky } from './sticky.ts'
 import { type Targets, targets } from './targets.ts'
@@ -75,8 +80,15 @@ export function assemble(parts: Parts): Assembled {
   const paced = paces(clock)
   const { ramp } = opened
   const chosenBy = choosers({ ramp, random, paces: paced })
-  const all = Object.entries(config.routes).map(([name, route]) => routeOf(name, route, known, clock, chosenBy, ramp))
+  const all = Object.entries(config.routes).map(([name, route]) => routeOf(name, route, config, known, clock, chosenBy, ramp))
   const labels = new Map(known.all().map(target => [target.id, target.label]))
+  const set = levels(
+    store,
+    clock,
+    new Map(all.filter(({ rungs }) => rungs.length > 0).map(({ name, rungs }) => [name, rungs.map(({ level }) => level)])),
+    (route, to, untilMs) =>
+      log.warn('level', { route, to, ...(untilMs !== undefined && { until: new Date(untilMs).toISOString() }) }),
+  )
 
   metrics.beforeScrape(() => {
     for (const target of known.all()) {
@@ -95,6 +107,9 @@ export function assemble(parts: Parts): Assembled {
     keys: pooled,
     circuits: opened,
     paces: paced,
+    levels: set,
+    answers: answers(shelfOf(config, store, clock), clock, config.cache.max_entry),
+    flights: flights(),
     pools: connections,
     ledger: ledger(clock, metrics, log),
     headersShown: config.telemetry.headers,
@@ -106,6 +121,7 @@ export function assemble(parts: Parts): Assembled {
     async close() {
       opened.close()
       pooled.close()
+      set.close()
       await connections.close()
       await store.close()
     },
@@ -127,9 +143,15 @@ function clientsOf({ server, clients }: Config) {
   )
 }
 
+/** Without Redis the state is in this process as well, and knows no bounds for answers. */
+function shelfOf({ cache, state }: Config, store: Store, clock: Clock) {
+  return cache.store === 'state' && state?.redis !== undefined ? storeShelf(store) : memoryShelf(clock, cache.max_memory)
+}
+
 function routeOf(
   name: string,
   settings: RouteConfig,
+  config: Config,
   known: Targets,
   clock: Clock,
   chosenBy: Choosers,
@@ -150,12 +172,14 @@ function routeOf(
     recover,
     slowFactor: slow?.factor,
     hedge: hedge && { afterMs: hedge.after, share: allowance(clock, hedge.share, 0) },
+    cache: cacheOf(settings, config),
   }
+  const rungs = rungsOf(settings, target => targetOf(target, known))
   const weigh = (carried: string) => targetsOf.map(({ of, weight }) => ({ target: of(carried), weight }))
   const list = (carried: string) => fallbacksOf.map(of => of(carried))
-  if (name.includes('*')) return { ...shared, targets: weigh, fallbacks: list }
+  if (name.includes('*')) return { ...shared, rungs, targets: weigh, fallbacks: list }
   const [once, then] = [weigh(''), list('')]
-  return { ...shared, targets: () => once, fallbacks: () => then }
+  return { ...shared, rungs, targets: () => once, fallbacks: () => then }
 }
 
 /** `*` in a target's model stands for what the star of the route stood for. */

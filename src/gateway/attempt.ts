@@ -3,7 +3,7 @@
  * once: the timer is stopped, the connection let go, the key given back, circuit and key learn what the fault table says, and what it used
  * is written down.
  */
-import type { Answer, AttemptRecord, Outcome, PassedOver, Role, Target } from '../core/attempt.ts'
+import type { Answer, AttemptRecord, Outcome, PassedOver, Role, Step, Target } from '../core/attempt.ts'
 import type { ChatCall, Piece, Pieces, Usage } from '../core/chat.ts'
 import { Fault, faultOf, rowOf } from '../core/fault.ts'
 import { tryParse } from '../core/json.ts'
@@ -35,11 +35,12 @@ export const UNWANTED = new Fault('client-gone', { detail: 'another answer is us
 export async function attempt(
   gateway: Gateway,
   journey: Journey,
-  target: Target,
+  step: Step,
   call: ChatCall,
   stop: Stop,
   role?: Role,
 ): Promise<Outcome> {
+  const { target } = step
   const { clock, ledger } = gateway
   const startedTicks = clock.ticks()
   const pass = (reason: PassedOver, retryAtMs?: number): Outcome => {
@@ -59,7 +60,7 @@ export async function attempt(
     return pass('circuit-open', admission.retryAtMs)
   }
 
-  const attempting = begin(gateway, journey, target, call, stop, key, admission.permit)
+  const attempting = begin(gateway, journey, step, call, stop, key, admission.permit)
   try {
     const answer = await attempting.run()
     const ms = clock.ticks() - startedTicks
@@ -121,7 +122,7 @@ interface Attempting {
 function begin(
   gateway: Gateway,
   journey: Journey,
-  target: Target,
+  { target, rung }: Step,
   call: ChatCall,
   outside: Stop,
   key: HeldKey,
@@ -129,7 +130,7 @@ function begin(
 ): Attempting {
   const { clock } = gateway
   const { provider } = target
-  const relayed = provider.dialect === call.dialect
+  const relayed = provider.dialect === journey.call!.dialect
   let record: AttemptRecord | undefined
   /** As the provider told it. */
   let usage: Usage | undefined
@@ -226,7 +227,10 @@ function begin(
     }
     const framing = framingOf(provider.framing, mediaType(head.headers))
     const pieces = framing === undefined ? await whole(from, head) : await streamed(from, framing)
-    return { target, pieces, leftOut: request.leftOut ?? NOTHING, drop: () => stop(UNWANTED) }
+    const { leftOut = NOTHING } = request
+    const drop = () => stop(UNWANTED)
+    if (rung === undefined) return { target, pieces, leftOut, drop }
+    return { target, pieces, level: rung.level, leftOut: [...rung.leftOut, ...leftOut], drop }
   }
 
   async function sent(request: UpstreamRequest): Promise<Sent> {

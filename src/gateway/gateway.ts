@@ -1,12 +1,15 @@
 /** Everything that a journey needs, in one list. `assemble.ts` makes it from the configuration; tests pass their own. */
 
-import type { AttemptRecord, Ending, Plan, Target } from '../core/attempt.ts'
+import type { Answers } from '../cache/answers.ts'
+import type { Flights } from '../cache/flights.ts'
+import type { AttemptRecord, Ending, Level, Plan, Target } from '../core/attempt.ts'
 import type { ChatCall, Usage } from '../core/chat.ts'
 import type { Clock } from '../core/clock.ts'
 import type { Fault } from '../core/fault.ts'
 import type { Stop } from '../core/stop.ts'
 import type { Circuits } from '../resilience/circuit.ts'
 import type { Keys } from '../resilience/keys.ts'
+import type { Levels } from '../resilience/levels.ts'
 import type { Paces } from '../resilience/pace.ts'
 import type { Pools } from '../upstream/pools.ts'
 import type { Client, Clients } from './clients.ts'
@@ -23,6 +26,9 @@ export interface Gateway {
   readonly keys: Keys
   readonly circuits: Circuits
   readonly paces: Paces
+  readonly levels: Levels
+  readonly answers: Answers
+  readonly flights: Flights
   readonly pools: Pools
   readonly ledger: Ledger
   readonly headersShown: HeadersShown
@@ -39,6 +45,12 @@ export interface Journey {
   client: Client | undefined
   call: ChatCall | undefined
   route: Route | undefined
+  /** What the client says of caches, in the header of that name. */
+  cacheControl: string | undefined
+  /** How far the route has come down for this call: as it was set by hand, or as its answer was found. */
+  level: Level
+  /** What became of it at the cache; undefined: its route has none. */
+  cached: 'hit' | 'miss' | 'stale' | 'off' | undefined
   deadlineTicks: number
   /** Estimated tokens of the call, to reserve of limits. */
   tokens: number
@@ -61,6 +73,8 @@ export interface Journey {
   askedAgain: boolean
   /** The target whose answer the client was given first. */
   answeredBy: Target | undefined
+  /** Shown in its place where no target was asked and nothing is to be paid: whose kept answer it is, or that we are offline. */
+  shownTarget: string | undefined
   firstTokenMs: number | undefined
   /** Of the answer as the client got it; what was paid for stands with the attempts. */
   usage: Usage | undefined

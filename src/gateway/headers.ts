@@ -19,7 +19,7 @@ export function answerHeaders(gateway: Gateway, journey: Journey): Record<string
   if (gateway.headersShown === 'none') return headers
   tell(gateway, journey, headers)
   if (!stream) {
-    const cost = costOf(journey)
+    const cost = journey.shownTarget === undefined ? costOf(journey) : 0
     if (cost !== undefined) headers['x-understudy-cost-usd'] = cost.toFixed(6)
   }
   return headers
@@ -40,11 +40,13 @@ export function refusalHeaders(gateway: Gateway, journey: Journey, fault: Fault)
 
 function tell(gateway: Gateway, journey: Journey, headers: Record<string, string>): void {
   if (journey.route !== undefined) headers['x-understudy-route'] = journey.route.name
-  if (journey.answeredBy !== undefined) headers['x-understudy-target'] = journey.answeredBy.id
+  const target = journey.shownTarget ?? journey.answeredBy?.id
+  if (target !== undefined) headers['x-understudy-target'] = target
   let attempts = 0
   for (const { outcome } of journey.attempts) if (!outcome.startsWith('passed-over:')) attempts++
   headers['x-understudy-attempts'] = String(attempts)
-  headers['x-understudy-cache'] = 'off'
+  headers['x-understudy-cache'] = journey.cached ?? 'off'
+  headers['x-understudy-level'] = journey.level
   if (journey.leftOut.length > 0) headers['x-understudy-left-out'] = journey.leftOut.join(', ')
   if (gateway.headersShown === 'full' && journey.attempts.length > 0) {
     headers['x-understudy-trail'] = trailOf(journey)

@@ -1,9 +1,10 @@
 /*
- * The gateway, from top to bottom: identify → parse → route → plan → attempt, attempt, … → pieces → settle. Each step needs what the one
- * before it made, so it is straight-line code. A refusal is a Fault thrown from anywhere below; it is answered at one place, here.
+ * The gateway, from top to bottom: identify → parse → route → recall → plan → attempt, attempt, … → pieces → settle. Each step needs
+ * what the one before it made, so it is straight-line code. A refusal is a Fault thrown from anywhere below; it is answered at one place,
+ * here.
  */
 import { randomUUID } from 'node:crypto'
-import type { Plan, Target } from '../core/attempt.ts'
+import type { Plan } from '../core/attempt.ts'
 import type { Dialect } from '../core/dialect.ts'
 import { faultOf } from '../core/fault.ts'
 import type { Stop } from '../core/stop.ts'
@@ -12,7 +13,8 @@ import type { ClientHeaders } from './choosers.ts'
 import { told } from './ending.ts'
 import type { Gateway, Journey } from './gateway.ts'
 import { answerHeaders, refusalHeaders } from './headers.ts'
-import { planFor } from './routes.ts'
+import { recalled } from './recall.ts'
+import { planOf } from './routes.ts'
 import { firstAnswer } from './walk.ts'
 
 /** What goes back to the client: a body, or a stream of bytes with a sign of life to send while it is silent. */
@@ -38,6 +40,9 @@ export function arrive(gateway: Gateway, requestId: string | undefined, stop: St
     client: undefined,
     call: undefined,
     route: undefined,
+    cacheControl: undefined,
+    level: 'normal',
+    cached: undefined,
     deadlineTicks: Number.POSITIVE_INFINITY,
     tokens: 0,
     plan: NO_PLAN,
@@ -51,6 +56,7 @@ export function arrive(gateway: Gateway, requestId: string | undefined, stop: St
     hedged: false,
     askedAgain: false,
     answeredBy: undefined,
+    shownTarget: undefined,
     firstTokenMs: undefined,
     usage: undefined,
     leftOut: NOTHING,
@@ -86,11 +92,15 @@ export async function serve(
     route.allowance.called()
     route.hedge?.share.called()
 
-    const { keys } = gateway
-    const retriesOf = (target: Target) => Math.max(target.retry.attempts, keys.size(target.providerName) - 1)
-    journey.plan = planFor(route, carried, call, client, headers, retriesOf)
-    const answer = await firstAnswer(gateway, journey)
+    if (route.rungs.length > 0) journey.level = gateway.levels.of(route.name)
+
+    const walk = () => {
+      journey.plan = planOf(gateway, journey, carried, headers)
+      return firstAnswer(gateway, journey)
+    }
+    const answer = route.cache === undefined ? await walk() : await recalled(gateway, journey, route.cache, walk)
     journey.answeredBy = answer.target
+    journey.level = answer.level ?? journey.level
     journey.leftOut = answer.leftOut
     journey.firstTokenMs = gateway.clock.ticks() - journey.startedTicks
 

@@ -73,10 +73,12 @@ export function ledger(clock: Clock, metrics: Metrics, log: Log): Ledger {
     countFailovers(journey, route)
     if (journey.route !== undefined) metrics.observe('llm_overhead_seconds', [route], Math.max(0, ms - waitedMs(journey)) / 1000)
     for (const attempt of journey.attempts) countPaid(journey, attempt)
+    if (journey.cached !== undefined) metrics.count('llm_cache_total', [route, journey.cached])
+    if (stream && wasAnswered(journey)) metrics.count('llm_stream_endings_total', [route, ending.kind])
+    if (journey.level !== 'normal' && wasAnswered(journey)) metrics.count('llm_degraded_total', [route, journey.level])
     if (answeredBy === undefined) return
     metrics.observe('llm_latency_seconds', [route, target], ms / 1000)
     metrics.observe('llm_first_token_seconds', [route, target], journey.firstTokenMs! / 1000)
-    if (stream) metrics.count('llm_stream_endings_total', [route, ending.kind])
   }
 
   /** Every attempt that was paid for counts, whatever became of it. */
@@ -121,7 +123,7 @@ export function ledger(clock: Clock, metrics: Metrics, log: Log): Ledger {
   }
 
   function write(journey: Journey, ending: Ending, status: number, ms: number): void {
-    const { usage, call, answeredBy } = journey
+    const { usage, call, answeredBy, shownTarget } = journey
     const fault = 'fault' in ending ? ending.fault : undefined
     const fields = {
       id: journey.id,
@@ -130,14 +132,16 @@ export function ledger(clock: Clock, metrics: Metrics, log: Log): Ledger {
       route: journey.route?.name,
       client: journey.client?.name,
       tags: journey.client?.tags,
-      target: answeredBy?.id,
+      target: shownTarget ?? answeredBy?.id,
+      cache: journey.cached,
+      rung: journey.level === 'normal' ? undefined : journey.level,
       stream: call?.stream,
       ms: rounded(ms),
       firstTokenMs: journey.firstTokenMs === undefined ? undefined : rounded(journey.firstTokenMs),
       fault: fault?.kind,
       detail: fault === undefined || ABOUT_THE_CALL.has(fault.kind) ? undefined : fault.details.detail,
       usage,
-      costUsd: costOf(journey),
+      costUsd: shownTarget === undefined ? costOf(journey) : 0,
       leftOut: journey.leftOut.length > 0 ? journey.leftOut : undefined,
       malformed: journey.malformed > 0 ? journey.malformed : undefined,
       attempts: journey.attempts.map(written),
@@ -156,6 +160,8 @@ export function ledger(clock: Clock, metrics: Metrics, log: Log): Ledger {
     close,
   }
 }
+
+const wasAnswered = ({ answeredBy, shownTarget }: Journey) => answeredBy !== undefined || shownTarget !== undefined
 
 function statusOf(ending: Ending): number {
   if (ending.kind === 'refused') return ending.fault.status

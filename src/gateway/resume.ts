@@ -2,7 +2,7 @@
  * An answer broke off after the client had been given a part of it. The next targets of the plan are asked for it again, each in the ways
  * that the route allows, until one says what continues what the client has; where there is no other, the same target is asked once more.
  */
-import type { Answer, RecoveryKind, Target } from '../core/attempt.ts'
+import type { Answer, Plan, RecoveryKind, Step, Target } from '../core/attempt.ts'
 import type { ChatCall, ChatEvent, Pieces, Usage } from '../core/chat.ts'
 import { Fault } from '../core/fault.ts'
 import { beginningOf, type Continuation, continuation, type Given } from '../resilience/recovery.ts'
@@ -10,6 +10,7 @@ import { tokensOf } from '../usage/estimate.ts'
 import { attempt } from './attempt.ts'
 import type { Gateway, Journey } from './gateway.ts'
 import { trailOf } from './headers.ts'
+import { reducedCall } from './reduced-call.ts'
 import { decide, goesOn } from './steps.ts'
 
 const ABOUT_THE_BEGINNING: ReadonlySet<string> = new Set(['upstream-refused-call', 'upstream-garbled'])
@@ -32,21 +33,24 @@ export async function resumed(
   broken: Answer,
   fault: Fault,
 ): Promise<Answer | undefined> {
-  if (journey.stop.fault !== undefined || !goesOn(gateway, journey, broken.target, fault) || !had.isContinuable) return undefined
+  const { target, level } = broken
+  // A rung has answered another call than the one that others would be asked.
+  if (target === undefined || level !== undefined || journey.stop.fault !== undefined) return undefined
+  if (!goesOn(gateway, journey, target, fault) || !had.isContinuable) return undefined
   /** Those that could do nothing with the call: they are not asked in another way. */
   const hopeless = new Set<Target>()
   const others = othersOf(journey)
   for (const kind of KINDS[journey.route!.recover]!) {
     let asked = false
-    for (const target of others) {
-      if (hopeless.has(target)) continue
-      const found = await resumedBy(gateway, journey, had, target, kind, hopeless)
+    for (const other of others) {
+      if (hopeless.has(other)) continue
+      const found = await resumedBy(gateway, journey, had, other, kind, hopeless)
       if (found === 'not asked') continue
       asked = true
       if (found !== undefined) return found
     }
-    if (asked || journey.askedAgain || hopeless.has(broken.target)) continue
-    const found = await resumedBy(gateway, journey, had, broken.target, kind, hopeless)
+    if (asked || journey.askedAgain || hopeless.has(target)) continue
+    const found = await resumedBy(gateway, journey, had, target, kind, hopeless)
     if (found === 'not asked') continue
     journey.askedAgain = kind === 'splice'
     if (found !== undefined) return found
@@ -54,10 +58,14 @@ export async function resumed(
   return undefined
 }
 
-/** The targets that the plan has not come to yet. */
+/** The targets that the plan has not come to yet; no rungs, which answer another call. */
 function othersOf({ plan, at, tried }: Journey): readonly Target[] {
-  const targets = plan.slice(at).flatMap(step => (step.again > 0 || step.passedOver !== undefined ? [] : [step.target]))
-  return targets.filter(target => !tried.has(target))
+  const isOpen = (step: Plan[number]): step is Step =>
+    'target' in step && step.rung === undefined && step.again === 0 && step.passedOver === undefined && !tried.has(step.target)
+  return plan
+    .slice(at)
+    .filter(isOpen)
+    .map(step => step.target)
 }
 
 async function resumedBy(
@@ -71,13 +79,14 @@ async function resumedBy(
   if (journey.stop.fault !== undefined) return undefined
   const call = callFor(journey, had, target, kind)
   if (call === undefined) return 'not asked'
-  const decision = await decide(gateway, journey, { target, again: 0 }, false)
+  const step: Step = { target, again: 0 }
+  const decision = await decide(gateway, journey, step)
   if (decision !== 'go') {
     hopeless.add(target)
     if (decision !== 'skip') gateway.ledger.attempted(journey, { target, outcome: `passed-over:${decision}`, ms: 0 })
     return 'not asked'
   }
-  const outcome = await attempt(gateway, journey, target, call, journey.stop, kind)
+  const outcome = await attempt(gateway, journey, step, call, journey.stop, kind)
   if (outcome.kind === 'passed-over') {
     hopeless.add(target)
     return 'not asked'
@@ -107,8 +116,15 @@ function callFor({ call }: Journey, had: Given, target: Target, kind: RecoveryKi
   const beginning = beginningOf(had.text)
   const { provider, abilities } = target
   if (beginning === '' || provider.prefill === undefined || abilities.prefill !== true) return undefined
-  const begun = { ...call!, prefill: beginning }
+  const begun = { ...withRest(call!, had.text.length), prefill: beginning }
   return provider.refuses(begun, target) === undefined ? begun : undefined
+}
+
+/** The call with what is left of its limit, where it names one: what the client has counts, though another model has said it. */
+function withRest(call: ChatCall, characters: number): ChatCall {
+  const limit = call.body.max_completion_tokens ?? call.body.max_tokens
+  if (typeof limit !== 'number') return call
+  return reducedCall(call, { maxTokens: Math.max(1, limit - tokensOf(characters)), drop: [] }).call
 }
 
 /** What an answer that was handed its beginning used, as if it had said the beginning, too: that is what the client got. */

@@ -1,15 +1,33 @@
 /*
  * Call → plan. A plan is made before the first try, from the configuration and the call: the route's targets in the order that its
- * chooser gives, then its fallbacks, each followed by its own retries. What the call or the operator rules out is in the plan too,
+ * chooser gives, then its fallbacks, each followed by its own retries, then its rungs. What the call or the operator rules out is in the plan too,
  * with its reason, so that the log can tell why nobody asked it.
  */
-import type { Feature, PassedOver, Plan, Step, Target } from '../core/attempt.ts'
+import type { Terms } from '../cache/answers.ts'
+import type { Feature, Level, PassedOver, Plan, ReducedStep, StandIn, Step, Target } from '../core/attempt.ts'
 import type { ChatCall } from '../core/chat.ts'
 import { Fault, type FaultName } from '../core/fault.ts'
 import { estimatedInputTokens } from '../usage/estimate.ts'
 import type { Allowance } from './allowance.ts'
 import type { Chooser, ClientHeaders, Weighted } from './choosers.ts'
 import type { Client } from './clients.ts'
+import type { Gateway, Journey } from './gateway.ts'
+import { type Reduction, reducedCall } from './reduced-call.ts'
+
+/** What a route does when all before it has failed, or when it is set to this level by hand. */
+export type Rung = ReducedRung | StandIn
+
+export interface ReducedRung extends Reduction {
+  readonly level: 'reduced' | 'minimal'
+  readonly targets: (carried: string) => readonly Target[]
+}
+
+export interface RouteCache extends Terms {
+  /** Of everything in the configuration that decides an answer: another one, other answers. */
+  readonly version: string
+  /** Whether clients see each other's answers. */
+  readonly isShared: boolean
+}
 
 export interface Route {
   /** As configured; a pattern such as `claude-*` keeps its star. */
@@ -31,16 +49,22 @@ export interface Route {
   readonly slowFactor: number | undefined
   /** Undefined: a slow target is waited for. `share`: how many calls may have a second attempt beside the first. */
   readonly hedge: { readonly afterMs: number; readonly share: Allowance } | undefined
+  readonly cache: RouteCache | undefined
+  /** In the order in which they are come down to; at most one of each level. */
+  readonly rungs: readonly Rung[]
 }
 
 export interface Routes {
   /** Throws a Fault: unknown-route, or forbidden-route. The second element is what the star stood for. */
   find(model: string, client: Client): readonly [route: Route, carried: string]
+  /** By its name as configured. */
+  named(name: string): Route | undefined
   /** The route names that this client may ask for, as configured. */
   visibleTo(client: Client): readonly string[]
 }
 
 export function routes(all: readonly Route[]): Routes {
+  const byName = new Map(all.map(route => [route.name, route]))
   const exact = new Map(all.filter(route => !route.name.includes('*')).map(route => [route.name, route]))
   // Of several patterns that fit, the one with the most letters before its star says most.
   const patterns = all
@@ -76,13 +100,26 @@ export function routes(all: readonly Route[]): Routes {
       }
       return found
     },
+    named: name => byName.get(name),
     visibleTo: client => all.filter(route => mayAsk(client, route)).map(route => route.name),
   }
+}
+
+/** The plan of a journey, from the level at which its route stands. */
+export function planOf(
+  { keys }: Gateway,
+  { route, call, client, level }: Journey,
+  carried: string,
+  headers: ClientHeaders,
+): Plan {
+  const retriesOf = (target: Target) => Math.max(target.retry.attempts, keys.size(target.providerName) - 1)
+  return planFor(route!, carried, call!, client!, headers, retriesOf, level)
 }
 
 /**
  * The ordered tries for one call.
  * @param retriesOf how often at most the same target can be tried again, other keys included
+ * @param from the level that the route was set to by hand: the plan begins there
  */
 export function planFor(
   route: Route,
@@ -91,23 +128,41 @@ export function planFor(
   client: Client,
   headers: ClientHeaders,
   retriesOf: (target: Target) => number,
+  from: Level = 'normal',
 ): Plan {
-  const steps: Step[] = []
-  const seen = new Set<Target>()
+  const steps: (Step | StandIn)[] = []
+  /** Of each target: that it is in the plan already, or for which rung it has been ruled out; with less in the call it may not be. */
+  const seen = new Map<Target, 'planned' | ReducedStep | undefined>()
   const needs = needsOf(call)
-  const add = (target: Target) => {
-    if (seen.has(target)) return
-    seen.add(target)
-    const passedOver = ruledOut(target, route, client, call, needs)
+  const add = (target: Target, needs: Needs, rung?: ReducedStep) => {
+    const before = seen.get(target)
+    if (before === 'planned' || (before === rung && seen.has(target))) return
+    const ofRung = rung === undefined ? {} : { rung }
+    const passedOver = ruledOut(target, route, client, rung?.call ?? call, needs)
     if (passedOver !== undefined) {
-      steps.push({ target, again: 0, passedOver })
+      seen.set(target, rung)
+      steps.push({ target, again: 0, passedOver, ...ofRung })
       return
     }
+    seen.set(target, 'planned')
     const retries = retriesOf(target)
-    for (let again = 0; again <= retries; again++) steps.push({ target, again })
+    for (let again = 0; again <= retries; again++) steps.push({ target, again, ...ofRung })
   }
-  for (const target of route.choose(route.targets(carried), call, client, headers)) add(target)
-  for (const target of route.fallbacks(carried)) add(target)
+  const first = from === 'normal' ? -1 : route.rungs.findIndex(({ level }) => level === from)
+  if (first === -1) {
+    for (const target of route.choose(route.targets(carried), call, client, headers)) add(target, needs)
+    for (const target of route.fallbacks(carried)) add(target, needs)
+  }
+  for (let at = Math.max(0, first); at < route.rungs.length; at++) {
+    const rung = route.rungs[at]!
+    if (!('targets' in rung)) {
+      steps.push(rung)
+      continue
+    }
+    const reduced = { level: rung.level, ...reducedCall(call, rung) }
+    const needed = reduced.leftOut.length === 0 ? needs : needsOf(reduced.call)
+    for (const target of rung.targets(carried)) add(target, needed, reduced)
+  }
   return steps
 }
 

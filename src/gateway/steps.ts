@@ -2,7 +2,7 @@
  * From one step of the plan to the next. Whether a step is taken is decided here, from the fault before it and the table of faults;
  * waiting for a backoff or a short Retry-After happens here, too.
  */
-import type { PassedOver, Step, Target } from '../core/attempt.ts'
+import type { PassedOver, Plan, Step, Target } from '../core/attempt.ts'
 import { sleep } from '../core/clock.ts'
 import { Fault, rowOf } from '../core/fault.ts'
 import { backoffMs } from '../resilience/backoff.ts'
@@ -96,12 +96,13 @@ function comesBackAt(journey: Journey, atMs: number | undefined): void {
   if (atMs !== undefined) journey.retryAtMs = Math.min(journey.retryAtMs ?? Number.POSITIVE_INFINITY, atMs)
 }
 
-/** The target to try all the same, when circuits alone stand in the way of every one: the one that opens soonest. */
-export function lastResort(gateway: Gateway, journey: Journey): Target | undefined {
+/** The step to take all the same, when circuits alone stand in the way of every one: that of the target that opens soonest. */
+export function lastResort(gateway: Gateway, journey: Journey, plan: Plan): Step | undefined {
   const considered = journey.attempts.filter(({ outcome }) => !RULED_OUT.has(outcome))
   if (considered.length === 0 || considered.some(({ outcome }) => outcome !== 'passed-over:circuit-open')) return undefined
   const [first, ...others] = considered.map(({ target }) => target)
-  return others.reduce((best, each) => (opens(gateway, each) < opens(gateway, best) ? each : best), first!)
+  const soonest = others.reduce((best, each) => (opens(gateway, each) < opens(gateway, best) ? each : best), first!)
+  return plan.find((step): step is Step => 'target' in step && step.target === soonest && step.passedOver === undefined)
 }
 
 const RULED_OUT: ReadonlySet<string> = new Set(['passed-over:incapable', 'passed-over:tag'])

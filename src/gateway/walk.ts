@@ -2,10 +2,11 @@
  * Along the plan, to the first answer. Steps are taken one after the other; where the route hedges and the first content is late, the next
  * one is taken beside the one that is slow, once per call, and the first content wins.
  */
-import type { Answer, Outcome, Role, Step, Target } from '../core/attempt.ts'
+import type { Answer, Outcome, Role, StandIn, Step, Target } from '../core/attempt.ts'
 import { type Stopper, stopper } from '../core/stop.ts'
 import { attempt, lateAfterMs, UNWANTED } from './attempt.ts'
 import type { Gateway, Journey } from './gateway.ts'
+import { standIn } from './recall.ts'
 import { decide, exhausted, goesOn, lastResort, notTried } from './steps.ts'
 
 /** The answer of the first step that gives one. Throws the Fault that the client is to be told when none does. */
@@ -13,22 +14,23 @@ export async function firstAnswer(gateway: Gateway, journey: Journey): Promise<A
   for (;;) {
     const step = await nextStep(gateway, journey)
     if (step === undefined) break
-    const answer = await tried(gateway, journey, step)
+    const answer = await ('target' in step ? tried(gateway, journey, step) : standIn(gateway, journey, step))
     if (answer !== undefined) return answer
   }
-  const target = lastResort(gateway, journey)
-  if (target !== undefined) {
-    const outcome = await attempt(gateway, journey, target, journey.call!, journey.stop, 'last-resort')
-    const answer = answerOf(gateway, journey, target, outcome)
+  const step = lastResort(gateway, journey, journey.plan)
+  if (step !== undefined) {
+    const outcome = await attempt(gateway, journey, step, callOf(journey, step), journey.stop, 'last-resort')
+    const answer = answerOf(gateway, journey, step.target, outcome)
     if (answer !== undefined) return answer
   }
   throw exhausted(gateway, journey)
 }
 
 /** The next step of the plan that may be taken now; those that may not are written down with their reason. */
-async function nextStep(gateway: Gateway, journey: Journey): Promise<Step | undefined> {
+async function nextStep(gateway: Gateway, journey: Journey): Promise<Step | StandIn | undefined> {
   while (journey.at < journey.plan.length) {
     const step = journey.plan[journey.at++]!
+    if (!('target' in step)) return step
     const decided = decide(gateway, journey, step)
     const decision = typeof decided === 'string' ? decided : await decided
     if (decision === 'go') return step
@@ -38,11 +40,15 @@ async function nextStep(gateway: Gateway, journey: Journey): Promise<Step | unde
 }
 
 /** The answer, if there is one; nothing, if the next step is to be tried; throws, if none may be. */
-async function tried(gateway: Gateway, journey: Journey, { target }: Step): Promise<Answer | undefined> {
+async function tried(gateway: Gateway, journey: Journey, step: Step): Promise<Answer | undefined> {
+  const { target } = step
   const hedgeMs = hedgeAfterMs(gateway, journey, target)
-  if (hedgeMs !== undefined) return raced(gateway, journey, target, hedgeMs)
-  return answerOf(gateway, journey, target, await attempt(gateway, journey, target, journey.call!, journey.stop))
+  if (hedgeMs !== undefined) return raced(gateway, journey, step, hedgeMs)
+  return answerOf(gateway, journey, target, await attempt(gateway, journey, step, callOf(journey, step), journey.stop))
 }
+
+/** The call as the step is to be asked it. */
+const callOf = ({ call }: Journey, { rung }: Step) => rung?.call ?? call!
 
 function answerOf(gateway: Gateway, journey: Journey, target: Target, outcome: Outcome): Answer | undefined {
   if (outcome.kind === 'answered') return outcome.answer
@@ -65,14 +71,14 @@ interface Run {
   readonly outcome: Promise<Outcome>
 }
 
-async function raced(gateway: Gateway, journey: Journey, target: Target, afterMs: number): Promise<Answer | undefined> {
-  const first = begun(gateway, journey, target)
+async function raced(gateway: Gateway, journey: Journey, step: Step, afterMs: number): Promise<Answer | undefined> {
+  const first = begun(gateway, journey, step)
   const inTime = await within(gateway, first.outcome, afterMs)
-  if (inTime !== undefined) return answerOf(gateway, journey, target, inTime)
-  const step = await hedgeStep(gateway, journey)
-  if (step === undefined) return answerOf(gateway, journey, target, await first.outcome)
+  if (inTime !== undefined) return answerOf(gateway, journey, step.target, inTime)
+  const another = await hedgeStep(gateway, journey)
+  if (another === undefined) return answerOf(gateway, journey, step.target, await first.outcome)
 
-  const second = begun(gateway, journey, step.target, 'hedge')
+  const second = begun(gateway, journey, another, 'hedge')
   const [sooner, later] = await firstOf(first, second)
   const answer = await winner(gateway, journey, sooner, later)
   const result = answer === undefined ? 'failed' : answer.target === second.target ? 'won' : 'lost'
@@ -80,13 +86,17 @@ async function raced(gateway: Gateway, journey: Journey, target: Target, afterMs
   return answer
 }
 
-/** The next target of the plan, where the route and the share of hedges allow it. The steps before it are left for later if there is none. */
+/**
+ * The next target of the plan, where the route and the share of hedges allow it; no rung, as slow is no reason to come down. The steps
+ * before it are left for later if there is none.
+ */
 async function hedgeStep(gateway: Gateway, journey: Journey): Promise<Step | undefined> {
   journey.hedged = true
   const { hedge } = journey.route!
   if (journey.stop.fault !== undefined || !hedge!.share.take()) return undefined
   for (let at = journey.at; at < journey.plan.length; at++) {
     const step = journey.plan[at]!
+    if (!('target' in step) || step.rung !== undefined) break
     if (step.again > 0 || (await decide(gateway, journey, step, true)) !== 'go') continue
     journey.at = at + 1
     return step
@@ -95,13 +105,13 @@ async function hedgeStep(gateway: Gateway, journey: Journey): Promise<Step | und
   return undefined
 }
 
-function begun(gateway: Gateway, journey: Journey, target: Target, role?: Role): Run {
+function begun(gateway: Gateway, journey: Journey, step: Step, role?: Role): Run {
   const own = stopper()
   const unheard = journey.stop.heard(own.stop)
-  const outcome = attempt(gateway, journey, target, journey.call!, own, role)
+  const outcome = attempt(gateway, journey, step, callOf(journey, step), own, role)
   // An answer goes on to hear of the journey's end.
   void outcome.then(({ kind }) => kind === 'answered' || unheard())
-  return { target, role, stopper: own, outcome }
+  return { target: step.target, role, stopper: own, outcome }
 }
 
 /** The outcome, if it comes within `ms`. */

@@ -5,11 +5,12 @@
 import { createHash, randomUUID, timingSafeEqual } from 'node:crypto'
 import Fastify, { type FastifyInstance } from 'fastify'
 import { parseDuration } from '../config/units.ts'
-import type { Target } from '../core/attempt.ts'
+import type { Level, Target } from '../core/attempt.ts'
 import { Fault } from '../core/fault.ts'
 import { asObject } from '../core/json.ts'
 import { chat } from '../dialects/chat/chat.ts'
 import type { Gateway } from '../gateway/gateway.ts'
+import type { Route } from '../gateway/routes.ts'
 import type { KeyState } from '../resilience/keys.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
 import { addHealth, type Readiness } from './health.ts'
@@ -68,6 +69,19 @@ export function adminServer({ gateway, targets, providerNames, metrics, readines
       return { target: id, state: gateway.circuits.state(id), forced: gateway.circuits.forced(id) }
     })
 
+    guarded.get('/admin/routes/*', async request => levelOf(routeIn(request.params)))
+    guarded.put('/admin/routes/*', async request => {
+      const route = routeIn(request.params)
+      const body = asObject(request.body)
+      const offered: readonly Level[] = ['normal', ...route.rungs.map(({ level }) => level)]
+      const level = offered.find(one => one === body?.level)
+      if (level === undefined) throw bad(`"level" must be one that this route has: ${offered.join(', ')}.`, 'level')
+      const forMs = durationIn(body?.for)
+      if (forMs === 0) throw bad('"for" must be longer than nothing; leave it out for a level without an end.', 'for')
+      gateway.levels.set(route.name, level, forMs)
+      return levelOf(route)
+    })
+
     guarded.get('/admin/keys', async () => ({
       keys: providerNames.flatMap(provider =>
         gateway.keys.status(provider).map(({ name, state, untilMs, inFlight }) => ({
@@ -84,14 +98,44 @@ export function adminServer({ gateway, targets, providerNames, metrics, readines
       const body = asObject(request.body)
       const state = KEY_WORDS.get(body?.state)
       if (state === undefined) throw bad('"state" must be "ready", "rest" or "retire".', 'state')
-      const forMs = body?.for === undefined ? undefined : parseDuration(String(body.for))
-      if (body?.for !== undefined && forMs === undefined) throw bad('"for" must be a duration such as "10m".', 'for')
+      const forMs = durationIn(body?.for)
       if (!gateway.keys.set(provider, name, state, forMs))
         throw notFound(`There is no key "${name}" of a provider "${provider}".`)
       return { provider, name, state }
     })
   })
   return app
+
+  /** Route names hold slashes and stars; what follows the last slash says what is asked of them. */
+  function routeIn(params: unknown): Route {
+    const path = (params as { '*': string })['*']
+    if (!path.endsWith(LEVEL)) throw notFound(`There is nothing at /admin/routes/${path}; a route has a ${LEVEL}.`)
+    const name = path.slice(0, -LEVEL.length)
+    const route = gateway.routes.named(name)
+    if (route === undefined) throw notFound(`There is no route "${name}".`)
+    return route
+  }
+
+  function levelOf({ name, rungs }: Route) {
+    const untilMs = gateway.levels.untilMs(name)
+    return {
+      route: name,
+      level: gateway.levels.of(name),
+      ...(untilMs !== undefined && { until: new Date(untilMs).toISOString() }),
+      levels: ['normal', ...rungs.map(({ level }) => level)],
+    }
+  }
+}
+
+const LEVEL = '/level'
+const LONGEST_MS = 365 * 24 * 3_600_000
+
+/** Milliseconds; undefined when there is none. */
+function durationIn(value: unknown): number | undefined {
+  const ms = value === undefined ? undefined : parseDuration(String(value))
+  if (value !== undefined && ms === undefined) throw bad('"for" must be a duration such as "10m".', 'for')
+  if (ms !== undefined && ms > LONGEST_MS) throw bad('"for" must not be longer than 365d; leave it out for no end.', 'for')
+  return ms
 }
 
 const KEY_WORDS: ReadonlyMap<unknown, KeyState> = new Map([

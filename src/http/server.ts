@@ -163,6 +163,7 @@ export function clientServer(
     for (const [path, dialect] of CALLS) {
       calls.post(path, (request, reply) => {
         const { journey } = journeyOf(request, reply)
+        journey.cacheControl = request.headers['cache-control']
         const body = Buffer.isBuffer(request.body) ? request.body : Buffer.alloc(0)
         void serve(gateway, dialect, journey, request.headers, body).then(answered => finish(request, reply, answered, false))
         reply.hijack()

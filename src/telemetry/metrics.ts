@@ -54,6 +54,12 @@ export const METRICS = {
     'second attempts beside a slow one: won, lost (the first answered sooner), or failed (neither answered)',
     ['route', 'result'],
   ],
+  llm_cache_total: [
+    'counter',
+    'calls of routes with a cache: hit, miss, stale (an old answer stood in), off (not asked)',
+    ['route', 'result'],
+  ],
+  llm_degraded_total: ['counter', 'calls answered by a rung of degrade, or by an old answer', ['route', 'level']],
   llm_build_info: ['gauge', 'always 1', ['version']],
 } as const satisfies Record<string, readonly ['counter' | 'gauge' | 'histogram', help: string, labels: readonly string[]]>
 

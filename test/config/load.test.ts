@@ -20,6 +20,7 @@ test('the defaults are those of the contract', async () => {
     server: { listen: { host: '127.0.0.1', port: 8080 }, open: false, max_body: 32 * 1024 * 1024, drain: 30_000, workers: 1 },
     admin: { listen: { host: '127.0.0.1', port: 9090 } },
     clients: [],
+    cache: { store: 'state', scope: 'client', max_memory: 256 * 1024 ** 2, max_entry: 1024 ** 2 },
     telemetry: { log: { level: 'info', bodies: 'never' }, headers: 'summary', webhooks: [] },
     simulators: [],
   })

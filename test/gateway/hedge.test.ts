@@ -132,7 +132,7 @@ describe('a hedge', () => {
   })
 
   it('needs an extra attempt of the route', async () => {
-    const gateway = await start([{ script: [{ slow_first_token: '120ms' }] }, {}], { extra_attempts: '0%' })
+    const gateway = await start([{ script: [{ slow_first_token: '1s' }] }, {}], { extra_attempts: '0%' })
     const since = performance.now()
     const answers = await Promise.all(
       Array.from({ length: 40 }, async () => (await ask(gateway, true)).headers.get('x-understudy-target')),

@@ -83,6 +83,8 @@ export function madeRoute(name: string, targets: readonly Target[], more: Partia
     recover: 'off',
     slowFactor: undefined,
     hedge: undefined,
+    cache: undefined,
+    rungs: [],
     ...more,
   }
 }

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import type { Target } from '../../src/core/attempt.ts'
+import type { Level, Target } from '../../src/core/attempt.ts'
 import { Fault, type FaultName } from '../../src/core/fault.ts'
 import type { Client } from '../../src/gateway/clients.ts'
 import { planFor, type Route, routes } from '../../src/gateway/routes.ts'
@@ -60,6 +60,7 @@ test('a client sees the routes that it may ask for, as configured', () => {
 })
 
 interface PlanOptions {
+  readonly from?: Level
   readonly call?: object
   readonly client?: Client
   readonly carried?: string
@@ -67,13 +68,15 @@ interface PlanOptions {
 }
 
 /** A plan as text: `id`, `id+1` for its retries, `id!reason` where it is passed over. */
-function planned(route: Route, { call, client = anyone, carried = '', retries = {} }: PlanOptions = {}): string[] {
+function planned(route: Route, { call, client = anyone, carried = '', retries = {}, from }: PlanOptions = {}): string[] {
   const retriesOf = (target: Target) => retries[target.id] ?? 0
-  const plan = planFor(route, carried, madeCall(call), client, {}, retriesOf)
-  return plan.map(
-    ({ target, again, passedOver }) =>
-      target.id + (again > 0 ? `+${again}` : '') + (passedOver === undefined ? '' : `!${passedOver}`),
-  )
+  const plan = planFor(route, carried, madeCall(call), client, {}, retriesOf, from)
+  return plan.map(step => {
+    if (!('target' in step)) return step.level
+    const { target, again, passedOver, rung } = step
+    const tried = target.id + (again > 0 ? `+${again}` : '') + (passedOver === undefined ? '' : `!${passedOver}`)
+    return rung === undefined ? tried : `${rung.level}:${tried}`
+  })
 }
 
 const [A, B, C] = [madeTarget('p/a'), madeTarget('p/b'), madeTarget('q/c')]
@@ -162,4 +165,37 @@ test('a provider that refuses the call is passed over', () => {
   const route = madeRoute('r', [refusing, A])
   assert.deepEqual(planned(route), ['p/no', 'p/a'])
   assert.deepEqual(planned(route, { call: { n: 2 } }), ['p/no!incapable', 'p/a'])
+})
+
+const rung = (level: 'reduced' | 'minimal', targets: readonly Target[], more: object = {}) => ({
+  level,
+  targets: () => targets,
+  maxTokens: undefined,
+  drop: [],
+  ...more,
+})
+
+test('the rungs are the tail of the plan, in their order, and a level set by hand is its head', () => {
+  const rungs = [rung('reduced', [B]), { level: 'cached' }, rung('minimal', [C]), { level: 'offline', message: 'x' }] as const
+  const route = madeRoute('r', [A], { rungs })
+  const tail = ['reduced:p/b', 'reduced:p/b+1', 'cached', 'minimal:q/c', 'offline']
+  assert.deepEqual(planned(route, { retries: { 'p/b': 1 } }), ['p/a', ...tail])
+  assert.deepEqual(planned(route, { retries: { 'p/b': 1 }, from: 'reduced' }), tail)
+  assert.deepEqual(planned(route, { from: 'minimal' }), ['minimal:q/c', 'offline'])
+  assert.deepEqual(planned(route, { from: 'offline' }), ['offline'])
+  assert.deepEqual(planned(madeRoute('r', [A]), { from: 'offline' }), ['p/a'], 'a level that the route no longer has')
+})
+
+test('a target that has been planned is not planned again for a rung, but one that was ruled out may be, with less in the call', () => {
+  const able = (id: string) => madeTarget(id, { abilities: { supports: new Set() } })
+  const [plain, other] = [able('p/plain'), able('p/other')]
+  const rungs = [rung('reduced', [A, plain]), rung('minimal', [plain, plain, other], { drop: ['tools'] })]
+  const route = madeRoute('r', [A, plain, plain], { rungs })
+  assert.deepEqual(planned(route, { call: { tools: [{ type: 'function', function: { name: 'f' } }] } }), [
+    'p/a',
+    'p/plain!incapable',
+    'reduced:p/plain!incapable',
+    'minimal:p/plain',
+    'minimal:p/other',
+  ])
 })

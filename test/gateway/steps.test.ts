@@ -224,13 +224,15 @@ test('a call too long for one context goes on to larger or unknown ones only', a
   assert.equal(await step(path, sized('p/unknown-too')), 'go')
 })
 
+const PLAN = [A, B, C].map(target => ({ target, again: 0 }))
+
 test('when circuits alone stand in the way, the one that opens soonest is the last resort', () => {
   const { gateway, journey } = begun({ opensAtMs: { 'p/a': 300, 'p/b': 100, 'q/c': 200 } })
   for (const target of [A, B, C]) passed(journey, target, 'passed-over:circuit-open')
-  assert.equal(lastResort(gateway, journey), B)
+  assert.equal(lastResort(gateway, journey, PLAN)?.target, B)
   passed(journey, madeTarget('p/d'), 'passed-over:tag')
   passed(journey, madeTarget('p/e'), 'passed-over:incapable')
-  assert.equal(lastResort(gateway, journey), B, 'what can never answer this call does not matter')
+  assert.equal(lastResort(gateway, journey, PLAN)?.target, B, 'what can never answer this call does not matter')
 })
 
 test('there is no last resort when anything but a circuit stood in the way, or when something was tried', () => {
@@ -238,12 +240,12 @@ test('there is no last resort when anything but a circuit stood in the way, or w
     const { gateway, journey } = begun()
     passed(journey, A, 'passed-over:circuit-open')
     passed(journey, B, outcome)
-    assert.equal(lastResort(gateway, journey), undefined, outcome)
+    assert.equal(lastResort(gateway, journey, PLAN), undefined, outcome)
   }
   const { gateway, journey } = begun()
-  assert.equal(lastResort(gateway, journey), undefined)
+  assert.equal(lastResort(gateway, journey, PLAN), undefined)
   passed(journey, A, 'passed-over:tag')
-  assert.equal(lastResort(gateway, journey), undefined)
+  assert.equal(lastResort(gateway, journey, PLAN), undefined)
 })
 
 test('when all attempts failed in one way the client hears that status, else 503', () => {

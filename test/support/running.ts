@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import { parseConfig } from '../../src/config/load.ts'
 import { type Clock, systemClock } from '../../src/core/clock.ts'
+import type { Store } from '../../src/core/store.ts'
 import { type Assembled, assemble } from '../../src/gateway/assemble.ts'
 import { adminServer } from '../../src/http/admin.ts'
 import { readiness } from '../../src/http/health.ts'
@@ -34,6 +35,8 @@ export interface RunningOptions {
   readonly env?: Readonly<Record<string, string>>
   readonly random?: () => number
   readonly clock?: Clock
+  /** One that it shares with others. */
+  readonly store?: Store
   readonly slowSenders?: ServerOptions['slowSenders']
 }
 
@@ -49,7 +52,7 @@ export async function running(yaml: string, options: RunningOptions = {}): Promi
   for (const simulator of config.simulators) simulators.set(simulator.name, await startSimulator(simulator))
   const assembled = assemble({
     config,
-    store: embeddedStore(clock),
+    store: options.store ?? embeddedStore(clock),
     clock,
     random: options.random ?? Math.random,
     log: logged,

@@ -21,6 +21,21 @@ export function routeRules(ground: Ground): void {
       const message = text === '' ? undefined : whyNowhere(ground, path, text, name, names)
       if (message !== undefined) ground.report(path, message)
     }
+    rungsMakeSense(ground, asObject(value) ?? {}, ['routes', name])
+  }
+}
+
+/** Each rung can be chosen by its name, has something to give, and leaves something to those after it. */
+function rungsMakeSense(ground: Ground, route: Readonly<Record<string, unknown>>, path: Path): void {
+  const rungs = listOf(route.degrade)
+  const levels = rungs.map(rung => textOf(asObject(rung)?.level))
+  for (const [at, level] of levels.entries()) {
+    const place = [...path, 'degrade', at, 'level']
+    if (level === 'cached' && route.cache === undefined)
+      ground.report(place, 'there are no answers to take from a cache: give the route one, such as cache: {ttl: 10m, stale: 24h}')
+    else if (level === 'offline' && at < levels.length - 1)
+      ground.report(place, 'offline always answers, so nothing after it would ever be tried; put it at the end')
+    else if (level !== undefined && levels.indexOf(level) < at) ground.report(place, `the level "${level}" is here twice`)
   }
 }
 

@@ -8,13 +8,12 @@ test('a target leads to a provider of this file', async () => {
   b:
     targets: [openai/x, {target: ▸azure/x}]
     fallbacks: [▸openai2/x]
-    ▸degrade: [{level: reduced, targets: [▸openay/x]}]
+    degrade: [{level: reduced, targets: [▸openay/x]}]
 `,
     [
       'routes.a[0]  there is no provider "opnai" (did you mean "openai"?)',
       'routes.b.targets[1].target  there is no provider "azure"',
       'routes.b.fallbacks[0]  there is no provider "openai2" (did you mean "openai"?)',
-      'routes.b.degrade  "degrade" is not available yet',
       'routes.b.degrade[0].targets[0]  there is no provider "openay" (did you mean "openai"?)',
     ],
   )
@@ -77,13 +76,28 @@ test('only the faults that the table allows can be overridden', async () => {
 
 test('what a route chooses, sticks to and recovers with is one of a few words', async () => {
   await expectProblems(
-    `${PROVIDERS}routes:\n  a: {targets: [openai/x], choose: ▸weigthed, sticky: ▸sesion, recover: ▸true, ▸degrade: [{level: ▸minmal}]}\n`,
+    `${PROVIDERS}routes:\n  a: {targets: [openai/x], choose: ▸weigthed, sticky: ▸sesion, recover: ▸true, degrade: [{level: ▸minmal}]}\n`,
     [
       'routes.a.choose  expected one of order, weighted, latency, cost, least_busy, found "weigthed" (did you mean "weighted"?)',
       'routes.a.sticky  expected one of off, client, session, found "sesion" (did you mean "session"?)',
       'routes.a.recover  expected one of off, splice, prefill, hold, found true',
-      'routes.a.degrade  "degrade" is not available yet',
       'routes.a.degrade[0].level  expected one of reduced, minimal, cached, offline, found "minmal" (did you mean "minimal"?)',
     ],
+  )
+})
+
+test('a rung has something to give, and leaves something to those after it', async () => {
+  const route = (rest: string) => `${PROVIDERS}routes:\n  a: {targets: [openai/x], ${rest}}\n`
+  await expectProblems(route('degrade: [{level: ▸cached}]'), [
+    'routes.a.degrade[0].level  there are no answers to take from a cache: give the route one, such as cache: {ttl: 10m, stale: 24h}',
+  ])
+  await expectProblems(route('cache: {ttl: 1m}, degrade: [{level: ▸offline, message: x}, {level: cached}, {level: ▸cached}]'), [
+    'routes.a.degrade[0].level  offline always answers, so nothing after it would ever be tried; put it at the end',
+    'routes.a.degrade[2].level  the level "cached" is here twice',
+  ])
+  await accepted(
+    route(
+      'cache: {ttl: 1m, stale: 1h}, degrade: [{level: reduced, targets: [openai/y], max_tokens: 5, drop: [vision]}, {level: minimal, targets: [openai/z]}, {level: cached}, {level: offline, message: x}]',
+    ),
   )
 })
