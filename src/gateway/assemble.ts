@@ -17,6 +17,7 @@ import { clientsByKey, keyHash, openToAll } from './clients.ts'
 import type { Gateway } from './gateway.ts'
 import { ledger } from './ledger.ts'
 import { type Route, routes } from './routes.ts'
+import { limitsOf, type Spending, spending } from './spending.ts'
 import { type Targets, targets } from './targets.ts'
 
 export interface Parts {
@@ -35,6 +36,7 @@ export interface Assembled {
   /** Every target that the configuration names. */
   readonly targets: readonly Target[]
   readonly providerNames: readonly string[]
+  readonly spending: Spending
   close(): Promise<void>
 }
 
@@ -72,6 +74,7 @@ export function assemble(parts: Parts): Assembled {
     },
   })
   const connections = pools(clock)
+  const spent = spending({ config, store, clock, log, metrics, targets: known.all() })
 
   metrics.beforeScrape(() => {
     for (const target of known.all()) {
@@ -85,28 +88,32 @@ export function assemble(parts: Parts): Assembled {
   const gateway: Gateway = {
     clock,
     random,
-    clients: clientsOf(config),
+    clients: clientsOf(config, spent.limits),
     routes: routes(all),
     keys: pooled,
     circuits: opened,
     pools: connections,
-    ledger: ledger(clock, metrics, log),
+    ledger: ledger(clock, metrics, log, spent.settle),
+    prices: spent.prices,
+    spend: spent.providers,
     headersShown: config.telemetry.headers,
   }
   return {
     gateway,
     targets: known.all(),
     providerNames: [...policies.keys()],
+    spending: spent,
     async close() {
       opened.close()
       pooled.close()
       await connections.close()
+      await spent.close()
       await store.close()
     },
   }
 }
 
-function clientsOf({ server, clients }: Config) {
+function clientsOf({ server, clients }: Config, limits: Spending['limits']) {
   if (server.open || clients.length === 0) return openToAll
   return clientsByKey(
     clients.map(({ name, key, key_sha256, routes: allowed, require, tags }) => ({
@@ -115,6 +122,7 @@ function clientsOf({ server, clients }: Config) {
         routes: allowed === undefined ? undefined : new Set(allowed),
         require,
         tags: Object.keys(tags).length === 0 ? undefined : tags,
+        limits: limits.get(name),
       },
       keySha256: key_sha256 ?? keyHash(key!.reveal()),
     })),
@@ -171,13 +179,11 @@ function policyOf({ circuit }: ProviderConfig): CircuitPolicy {
 
 function poolOf(provider: ProviderConfig) {
   const configured = provider.keys.map(
-    ({ name, value, weight, rpm, tpm, concurrency, quota_group: quotaGroup }): KeyConfig => ({
+    ({ name, value, weight, quota_group: quotaGroup, ...settings }): KeyConfig => ({
       name,
       value: value.reveal(),
       weight,
-      ...(rpm !== undefined && { rpm }),
-      ...(tpm !== undefined && { tpm }),
-      ...(concurrency !== undefined && { concurrency }),
+      ...limitsOf(settings),
       ...(quotaGroup !== undefined && { quotaGroup }),
     }),
   )

@@ -3,7 +3,7 @@
  * once: the timer is stopped, the connection let go, the key given back, and circuit and key learn what the fault table says.
  */
 import type { Outcome, PassedOver, Step, Target } from '../core/attempt.ts'
-import type { Piece, Usage } from '../core/chat.ts'
+import { type Piece, totalTokens, type Usage } from '../core/chat.ts'
 import { Fault, faultOf, rowOf } from '../core/fault.ts'
 import { tryParse } from '../core/json.ts'
 import type { UpstreamRequest } from '../core/provider.ts'
@@ -120,7 +120,7 @@ function begin(gateway: Gateway, journey: Journey, target: Target, key: HeldKey,
     // Its rest, if there is any, is of no use to anybody.
     if (fault !== undefined) running?.abort(fault)
     gateway.ledger.inFlight(target, -1)
-    key.release({ fault, accepted: fault === undefined, tokens: totalTokens(usage) })
+    key.release({ fault, accepted: fault === undefined, tokens: usage && totalTokens(usage) })
     if (fault === undefined) gateway.circuits.report(permit, true)
     else if (rowOf(fault.kind).circuit && !fault.details.blameless) gateway.circuits.report(permit, false)
     else gateway.circuits.release(permit)
@@ -255,9 +255,4 @@ function isGood(head: Head): boolean {
 function letGo(from: Exchange): void {
   const enough = new Fault('upstream-garbled', { detail: 'more data after the end of the stream' })
   from.rest(MAX_REFUSAL_BYTES).catch(() => from.abort(enough))
-}
-
-function totalTokens(usage: Usage | undefined): number | undefined {
-  if (usage === undefined) return undefined
-  return (usage.input ?? 0) + (usage.cached ?? 0) + (usage.cacheWrite ?? 0) + (usage.output ?? 0) + (usage.reasoning ?? 0)
 }

@@ -1,5 +1,5 @@
 /*
- * The gateway, from top to bottom: identify → parse → route → plan → attempt, attempt, … → pieces → settle. Each step needs what the one
+ * The gateway, from top to bottom: identify → parse → route → admit → plan → attempt, attempt, … → pieces → settle. Each step needs what the one
  * before it made, so it is straight-line code. A refusal is a Fault thrown from anywhere below; it is answered at one place, here.
  */
 import { randomUUID } from 'node:crypto'
@@ -9,6 +9,7 @@ import type { Dialect } from '../core/dialect.ts'
 import { faultOf } from '../core/fault.ts'
 import type { Stop } from '../core/stop.ts'
 import { estimatedTokens } from '../usage/estimate.ts'
+import { admit } from './admission.ts'
 import { attempt } from './attempt.ts'
 import { told } from './ending.ts'
 import type { Gateway, Journey } from './gateway.ts'
@@ -38,6 +39,8 @@ export function arrive(gateway: Gateway, requestId: string | undefined, stop: St
     route: undefined,
     deadlineTicks: Number.POSITIVE_INFINITY,
     tokens: 0,
+    permit: undefined,
+    limitHeaders: undefined,
     attempts: [],
     last: undefined,
     tried: new Set(),
@@ -69,6 +72,7 @@ export async function serve(gateway: Gateway, dialect: Dialect, journey: Journey
     journey.route = route
     journey.deadlineTicks = journey.startedTicks + route.deadlineMs
     journey.tokens = estimatedTokens(call)
+    if (client.limits !== undefined) await admit(gateway, journey, client.limits, carried)
     route.allowance.called()
 
     const { circuits, random, keys } = gateway

@@ -24,6 +24,10 @@ export function decide(gateway: Gateway, journey: Journey, step: Step): Decision
   const leftMs = journey.deadlineTicks - gateway.clock.ticks()
   if (step.again > 0) return decideRetry(gateway, journey, step, leftMs)
   if (leftMs < LEAST_MS) return 'no-time'
+  if (gateway.spend.isCapped(step.target.providerName)) {
+    comesBackAt(journey, gateway.spend.renewsAtMs(step.target.providerName))
+    return 'spend-cap'
+  }
   if (journey.contextOver !== undefined && !isLarger(step.target, journey.contextOver)) return 'incapable'
   // The first failover of a call is free.
   journey.tookExtra = journey.tried.size >= 2
@@ -101,7 +105,7 @@ export function lastResort(gateway: Gateway, journey: Journey): Target | undefin
   return others.reduce((best, each) => (opens(gateway, each) < opens(gateway, best) ? each : best), first!)
 }
 
-const RULED_OUT: ReadonlySet<string> = new Set(['passed-over:incapable', 'passed-over:tag'])
+const RULED_OUT: ReadonlySet<string> = new Set(['passed-over:incapable', 'passed-over:tag', 'passed-over:spend-cap'])
 const opens = (gateway: Gateway, target: Target) => gateway.circuits.opensAtMs(target.id)
 
 /** What the client is told when no step is left: the one fault that all attempts had, or that nothing worked; no provider, host or key. */

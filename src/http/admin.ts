@@ -10,6 +10,8 @@ import { Fault } from '../core/fault.ts'
 import { asObject } from '../core/json.ts'
 import { chat } from '../dialects/chat/chat.ts'
 import type { Gateway } from '../gateway/gateway.ts'
+import type { Spending } from '../gateway/spending.ts'
+import type { SpendStatus } from '../limits/spend.ts'
 import type { KeyState } from '../resilience/keys.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
 import { addHealth, type Readiness } from './health.ts'
@@ -19,6 +21,7 @@ export interface AdminOptions {
   readonly gateway: Gateway
   readonly targets: readonly Target[]
   readonly providerNames: readonly string[]
+  readonly spending: Spending
   readonly metrics: Metrics
   readonly readiness: Readiness
   /** Undefined: the pages that need one refuse. */
@@ -27,7 +30,8 @@ export interface AdminOptions {
 
 const MAX_BODY_BYTES = 64 * 1024
 
-export function adminServer({ gateway, targets, providerNames, metrics, readiness, token }: AdminOptions): FastifyInstance {
+export function adminServer(options: AdminOptions): FastifyInstance {
+  const { gateway, targets, providerNames, spending, metrics, readiness, token } = options
   const app = Fastify({
     bodyLimit: MAX_BODY_BYTES,
     requestTimeout: 20_000,
@@ -68,6 +72,25 @@ export function adminServer({ gateway, targets, providerNames, metrics, readines
       return { target: id, state: gateway.circuits.state(id), forced: gateway.circuits.forced(id) }
     })
 
+    guarded.get('/admin/spend', async () => {
+      const { providers, budgets, others } = await spending.report()
+      return {
+        providers: providers.map(one => ({ provider: one.name, ...spent(one), capped: gateway.spend.isCapped(one.name) })),
+        clients: [
+          ...budgets.map(({ client, usd, per, period, remainingUsd, usedUsd, renewsAtMs }) => ({
+            client,
+            per,
+            period,
+            usd: usedUsd,
+            budget_usd: usd,
+            remaining_usd: remainingUsd,
+            renews: new Date(renewsAtMs).toISOString(),
+          })),
+          ...others.map(one => ({ client: one.name, ...spent(one) })),
+        ],
+      }
+    })
+
     guarded.get('/admin/keys', async () => ({
       keys: providerNames.flatMap(provider =>
         gateway.keys.status(provider).map(({ name, state, untilMs, inFlight }) => ({
@@ -92,6 +115,17 @@ export function adminServer({ gateway, targets, providerNames, metrics, readines
     })
   })
   return app
+}
+
+/** What was spent, and of what: of a cap, or of nothing that ends. */
+function spent({ per, period, usd, capUsd, renewsAtMs }: SpendStatus) {
+  return {
+    per,
+    period,
+    usd,
+    ...(capUsd !== undefined && { cap_usd: capUsd, remaining_usd: Math.max(0, capUsd - usd) }),
+    renews: new Date(renewsAtMs).toISOString(),
+  }
 }
 
 const KEY_WORDS: ReadonlyMap<unknown, KeyState> = new Map([

@@ -59,6 +59,7 @@ export const madeClient = (more: Partial<Client> = {}): Client => ({
   routes: undefined,
   require: [],
   tags: {},
+  limits: undefined,
   ...more,
 })
 

@@ -18,9 +18,11 @@ interface Options {
   readonly opensAtMs?: Readonly<Record<string, number>>
   readonly deadlineMs?: number
   readonly allowed?: number
+  /** Providers at their cap. */
+  readonly capped?: readonly string[]
 }
 
-function begun({ route = {}, keyReady = false, opensAtMs = {}, deadlineMs = 60_000, allowed = 100 }: Options = {}) {
+function begun({ route = {}, keyReady = false, opensAtMs = {}, deadlineMs = 60_000, allowed = 100, capped = [] }: Options = {}) {
   const clock = heldClock()
   const gone = stopper()
   let extra = allowed
@@ -31,6 +33,7 @@ function begun({ route = {}, keyReady = false, opensAtMs = {}, deadlineMs = 60_0
     random: () => 0.5,
     keys: { anyReady: () => keyReady },
     circuits: { opensAtMs: (target: string) => opensAtMs[target] ?? 0 },
+    spend: { isCapped: (provider: string) => capped.includes(provider), renewsAtMs: () => clock.now() + 5_000 },
   } as unknown as Gateway
   const journey: Journey = arrive(gateway, 'id', gone)
   journey.route = madeRoute('r', [A, B, C], { allowance, ...route })
@@ -54,6 +57,22 @@ const step = async ({ gateway, journey }: Begun, target: Target, again = 0) => d
 test('a step that the plan ruled out is passed over with its reason', async () => {
   const { gateway, journey } = begun()
   assert.equal(await decide(gateway, journey, { target: A, again: 0, passedOver: 'tag' }), 'tag')
+})
+
+test('a provider at its spend cap is passed over until its period is over', async () => {
+  const path = begun({ capped: ['p'] })
+  assert.equal(await step(path, A), 'spend-cap')
+  assert.equal(await step(path, C), 'go')
+  passed(path.journey, A, 'passed-over:spend-cap')
+  assert.equal(exhausted(path.gateway, path.journey).details.retryAfterMs, 5_000)
+})
+
+test('a spend cap does not keep the last resort from a circuit that stands in the way of all the rest', () => {
+  const path = begun({ capped: ['p'] })
+  passed(path.journey, A, 'passed-over:spend-cap')
+  assert.equal(lastResort(path.gateway, path.journey), undefined)
+  passed(path.journey, C, 'passed-over:circuit-open')
+  assert.equal(lastResort(path.gateway, path.journey), C)
 })
 
 test('a step is not begun without time for it', async () => {

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import { parseConfig } from '../../src/config/load.ts'
 import { type Clock, systemClock } from '../../src/core/clock.ts'
+import type { Store } from '../../src/core/store.ts'
 import { type Assembled, assemble } from '../../src/gateway/assemble.ts'
 import { adminServer } from '../../src/http/admin.ts'
 import { readiness } from '../../src/http/health.ts'
@@ -34,6 +35,7 @@ export interface RunningOptions {
   readonly env?: Readonly<Record<string, string>>
   readonly random?: () => number
   readonly clock?: Clock
+  readonly store?: Store
   readonly slowSenders?: ServerOptions['slowSenders']
 }
 
@@ -49,7 +51,7 @@ export async function running(yaml: string, options: RunningOptions = {}): Promi
   for (const simulator of config.simulators) simulators.set(simulator.name, await startSimulator(simulator))
   const assembled = assemble({
     config,
-    store: embeddedStore(clock),
+    store: options.store ?? embeddedStore(clock),
     clock,
     random: options.random ?? Math.random,
     log: logged,
@@ -57,7 +59,7 @@ export async function running(yaml: string, options: RunningOptions = {}): Promi
     simulators: new Map([...simulators].map(([name, { url }]) => [name, url])),
   })
   const state = readiness()
-  const { gateway, targets, providerNames } = assembled
+  const { gateway, targets, providerNames, spending } = assembled
   const { slowSenders } = options
   const server = clientServer(gateway, {
     maxBodyBytes: config.server.max_body,
@@ -65,7 +67,7 @@ export async function running(yaml: string, options: RunningOptions = {}): Promi
     ...(slowSenders !== undefined && { slowSenders }),
   })
   const token = config.admin.token?.reveal()
-  const admin = adminServer({ gateway, targets, providerNames, metrics: measured, readiness: state, token })
+  const admin = adminServer({ gateway, targets, providerNames, spending, metrics: measured, readiness: state, token })
   const url = await server.app.listen({ host: '127.0.0.1', port: 0 })
   const adminUrl = await admin.listen({ host: '127.0.0.1', port: 0 })
 
