@@ -2,8 +2,8 @@
  * A call at its client's limits: what is reserved before it, and what is owed after it. Reserved is one attempt at the dearest target that
  * the call may come to; owed is what all of its attempts used, those that failed after the provider had begun to count included.
  */
-import type { Target } from '../core/attempt.ts'
-import { type ChatCall, totalTokens, type Usage } from '../core/chat.ts'
+import type { AttemptRecord, Target } from '../core/attempt.ts'
+import type { ChatCall, Usage } from '../core/chat.ts'
 import type { ClientLimits } from '../limits/admit.ts'
 import type { Reservation } from '../limits/budgets.ts'
 import { estimatedInputTokens } from '../usage/estimate.ts'
@@ -48,27 +48,16 @@ function reservation(prices: Prices, call: ChatCall, targets: readonly Target[])
   return { mostUsd, leastUsd: stated === undefined ? inputUsd : mostUsd }
 }
 
-/** What an attempt used, and what that cost. */
-interface Paid {
-  readonly target: Target
-  readonly tokens: number
-  readonly usd: number
+/**
+ * What an attempt used; undefined when it cost nothing that anybody knows of. What the provider of an answer did not tell is taken to be
+ * as estimated, not nothing; an attempt that failed before its first content gave no answer to pay for.
+ */
+export function usageOf({ outcome, usage: told }: AttemptRecord, journey: Journey): Usage | undefined {
+  const usage = outcome === 'answered' ? (told ?? journey.usage ?? NOTHING_TOLD) : told
+  if (usage === undefined || (usage.input !== undefined && usage.output !== undefined)) return usage
+  const input = estimatedInputTokens(journey.call!)
+  const output = outcome === 'answered' ? Math.max(0, journey.tokens - input) : 0
+  return { ...usage, input: usage.input ?? input, output: usage.output ?? output }
 }
 
-/** Every attempt that costs something. What a provider did not tell of it is taken to be as estimated, not nothing. */
-export function paidAttempts(prices: Prices, journey: Journey): readonly Paid[] {
-  const paid: Paid[] = []
-  for (const { target, outcome, usage: told } of journey.attempts) {
-    const usage = outcome === 'answered' ? (told ?? journey.usage ?? {}) : told
-    if (usage === undefined) continue
-    const whole = completed(usage, journey)
-    paid.push({ target, tokens: totalTokens(whole), usd: costUsd(prices.of(target), whole)! })
-  }
-  return paid
-}
-
-function completed(usage: Usage, { call, tokens }: Journey): Usage {
-  if (usage.input !== undefined && usage.output !== undefined) return usage
-  const input = estimatedInputTokens(call!)
-  return { ...usage, input: usage.input ?? input, output: usage.output ?? Math.max(0, tokens - input) }
-}
+const NOTHING_TOLD: Usage = {}

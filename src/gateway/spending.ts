@@ -4,6 +4,7 @@
  */
 import type { Config, ProviderConfig } from '../config/schema.ts'
 import type { Target } from '../core/attempt.ts'
+import { totalTokens } from '../core/chat.ts'
 import type { Clock } from '../core/clock.ts'
 import type { Limits } from '../core/limits.ts'
 import type { Store } from '../core/store.ts'
@@ -12,7 +13,8 @@ import type { BudgetStatus } from '../limits/budgets.ts'
 import { type Spend, type SpendStatus, spend } from '../limits/spend.ts'
 import type { Log } from '../telemetry/log.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
-import { paidAttempts } from './admission.ts'
+import { costUsd } from '../usage/price.ts'
+import { usageOf } from './admission.ts'
 import { ANYBODY } from './clients.ts'
 import type { Journey } from './gateway.ts'
 import { type Prices, prices } from './prices.ts'
@@ -59,7 +61,8 @@ export function spending({ config, store, clock, log, metrics, targets }: Spendi
   }
   const caps = Object.entries(config.providers).map(([name, { spend_cap: cap }]) => [name, cap] as const)
   const providers = spend(store, clock, new Map(caps))
-  const withoutBudget = [ANYBODY, ...config.clients].filter(({ name }) => limits.get(name)?.budget() === undefined)
+  const callers = config.server.open || config.clients.length === 0 ? [ANYBODY] : config.clients
+  const withoutBudget = callers.filter(({ name }) => limits.get(name)?.budget() === undefined)
   const clients = spend(store, clock, new Map(withoutBudget.map(({ name }) => [name, undefined])))
 
   const hasBudgets = config.clients.some(({ budget }) => budget !== undefined)
@@ -88,13 +91,16 @@ export function spending({ config, store, clock, log, metrics, targets }: Spendi
     settle(journey) {
       let tokens = 0
       let usd = 0
-      for (const paid of paidAttempts(priced, journey)) {
-        tokens += paid.tokens
-        usd += paid.usd
-        providers.add(paid.target.providerName, paid.usd)
+      for (const attempt of journey.attempts) {
+        const usage = usageOf(attempt, journey)
+        if (usage === undefined) continue
+        const cost = costUsd(priced.of(attempt.target), usage)!
+        tokens += totalTokens(usage)
+        usd += cost
+        providers.add(attempt.target.providerName, cost)
       }
       if (journey.client !== undefined) clients.add(journey.client.name, usd)
-      journey.permit?.settle({ tokens, usd })
+      journey.permit?.settle(tokens, usd)
     },
     async report() {
       await Promise.all([providers.refresh(), ...[...limits.values()].map(its => its.refresh())])

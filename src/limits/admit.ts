@@ -11,7 +11,7 @@ import type { Fault } from '../core/fault.ts'
 import { type LimitName, type Limits, limitOf, limitsUsed, limitWants } from '../core/limits.ts'
 import type { Store, Taken, Want } from '../core/store.ts'
 import { type BudgetStatus, budget, type Reservation, type SumWant } from './budgets.ts'
-import type { Allotment } from './periods.ts'
+import { type Allotment, nanosOf } from './periods.ts'
 import { limitHeaders, limitRefusal } from './rate.ts'
 
 /** What a call asks of its client's limits. */
@@ -27,7 +27,7 @@ export interface Ask {
 /** A call that has passed. */
 export interface Permit {
   /** Pays what is owed; the first time counts. Never waits and never throws. */
-  settle(used: { readonly tokens: number; readonly usd: number }): void
+  settle(tokens: number, usd: number): void
 }
 
 /** The headers tell the client of its limits either way. */
@@ -75,7 +75,7 @@ export function clientLimits(options: ClientLimitsOptions): ClientLimits {
     const sum = purse.want(cost)
     const first = await take(nextTaker(), [...wants, sum])
     const isShort = !first.taken.ok && first.taken.want === wants.length
-    if (!isShort || cost.leastUsd >= cost.mostUsd) return admitted(wants, sum, first)
+    if (!isShort || sum.amount <= nanosOf(cost.leastUsd)) return admitted(wants, sum, first)
     const rest = await purse.wantOfRest(cost)
     return rest === undefined ? admitted(wants, sum, first) : admitted(wants, rest, await take(nextTaker(), [...wants, rest]))
   }
@@ -110,7 +110,7 @@ export function clientLimits(options: ClientLimitsOptions): ClientLimits {
   function permit(taker: string, wants: readonly Want[], sum: SumWant | undefined): Permit {
     let isSettled = false
     return {
-      settle({ tokens, usd }) {
+      settle(tokens, usd) {
         if (isSettled) return
         isSettled = true
         const used = limitsUsed(wants, tokens)

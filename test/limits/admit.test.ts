@@ -81,8 +81,8 @@ test('tokens are reserved by the estimate and settled by what was used', async (
   const { a } = replicas({ tpm: 100 })
   const permit = await passes(a, { tokens: 90 })
   await refused(a, { tokens: 20 })
-  permit.settle({ tokens: 30, usd: 0 })
-  permit.settle({ tokens: 0, usd: 0 })
+  permit.settle(30, 0)
+  permit.settle(0, 0)
   await passes(a, { tokens: 70 })
   await refused(a, { tokens: 1 })
 })
@@ -93,7 +93,7 @@ test('a call under way takes one place in all replicas, until it is settled or i
   await passes(b)
   const { fault } = await refused(a)
   assert.equal(fault.details.retryAfterMs, 1_000)
-  permit.settle({ tokens: 0, usd: 0 })
+  permit.settle(0, 0)
   await passes(b)
   await refused(b)
   await clock.pass(120_000)
@@ -132,7 +132,7 @@ test('a call that ends in the next period is settled in the one in which it bega
   const { clock, store, a } = replicas({}, { usd: 1, per: 'month' }, { startMs: Date.parse('2026-11-30T23:59:59.000Z') })
   const permit = await passes(a, { most: 0.5 })
   await clock.pass(2_000)
-  permit.settle({ tokens: 0, usd: 0.2 })
+  permit.settle(0, 0.2)
   await settled()
   const [november, december] = await store.read(['limit:{client:team}:budget:2026-11', 'limit:{client:team}:budget:2026-12'])
   assert.deepEqual([november, december], ['200000000', undefined])
@@ -142,7 +142,7 @@ test('a call that ends in the next period is settled in the one in which it bega
 test('what a call really cost is settled, also when that is more than was reserved', async () => {
   const { a } = replicas({}, { usd: 0.1, per: 'hour' })
   const permit = await passes(a, { most: 0.04 })
-  permit.settle({ tokens: 0, usd: 0.07 })
+  permit.settle(0, 0.07)
   assert.equal(a.budget()!.remainingUsd, 0.03)
   await refused(a, { most: 0.04 })
   await passes(a, { most: 0.03 })
@@ -155,12 +155,12 @@ test('a call that does not say how long its answer may be can use up the rest of
   const first = await passes(a, open)
   const second = await passes(a, open)
   await refused(a, open)
-  first.settle({ tokens: 0, usd: 0.01 })
-  second.settle({ tokens: 0, usd: 0.01 })
+  first.settle(0, 0.01)
+  second.settle(0, 0.01)
   // The other replica knows nothing of what was spent, asks for too much, and then for what is left.
   const third = await passes(b, { most: 0.2, least: 0.001 })
   await refused(a, open)
-  third.settle({ tokens: 0, usd: 0.0795 })
+  third.settle(0, 0.0795)
   // What is left does not pay for the prompt.
   await refused(a, open)
   await refused(b, open)
@@ -178,7 +178,7 @@ test('random calls of two replicas never overrun a budget that they state, and a
       if (open.length > 0 && random() < 0.4) {
         const [{ permit, most }] = open.splice(Math.floor(random() * open.length), 1) as [(typeof open)[number]]
         const used = Math.round(random() * most)
-        permit.settle({ tokens: 0, usd: used / 1_000 })
+        permit.settle(0, used / 1_000)
         spent += used
         reserved -= most
         continue
@@ -209,6 +209,6 @@ test('a store that fails lets the call pass', async () => {
   )
   for (let call = 0; call < 3; call++) {
     const permit = await passes(a)
-    permit.settle({ tokens: 1, usd: 0.01 })
+    permit.settle(1, 0.01)
   }
 })
