@@ -11,7 +11,7 @@ import type { Fault } from '../core/fault.ts'
 import { type LimitName, type Limits, limitOf, limitsUsed, limitWants } from '../core/limits.ts'
 import type { Store, Taken, Want } from '../core/store.ts'
 import { type BudgetStatus, budget, type Reservation, type SumWant } from './budgets.ts'
-import { type Allotment, nanosOf } from './periods.ts'
+import type { Allotment } from './periods.ts'
 import { limitHeaders, limitRefusal } from './rate.ts'
 
 /** What a call asks of its client's limits. */
@@ -64,23 +64,27 @@ export function clientLimits(options: ClientLimitsOptions): ClientLimits {
   // Never the id of the call: a client may choose that, and two calls of one id would be counted once.
   const replica = randomUUID()
   let takers = 0
-  const nextTaker = () => `${replica}:${++takers}`
   /** What remained after the call that passed last. */
   let remaining = { rpm: limits.rpm ?? 0, tpm: limits.tpm ?? 0 }
 
   async function admit(ask: Ask): Promise<Admission> {
     const wants = limitWants(holder, limits, ask.tokens, ask.deadlineMs + LEASE_BEYOND_MS)
-    if (purse === undefined) return admitted(wants, undefined, await take(nextTaker(), wants))
+    if (purse === undefined) return admitted(wants, undefined, await take(wants))
     const cost = ask.cost()
+    const mayTakeLess = cost.leastUsd < cost.mostUsd
+    const isNearTheEdge = mayTakeLess && purse.isShort(cost)
+    if (isNearTheEdge) await purse.refresh()
     const sum = purse.want(cost)
-    const first = await take(nextTaker(), [...wants, sum])
-    const isShort = !first.taken.ok && first.taken.want === wants.length
-    if (!isShort || sum.amount <= nanosOf(cost.leastUsd)) return admitted(wants, sum, first)
-    const rest = await purse.wantOfRest(cost)
-    return rest === undefined ? admitted(wants, sum, first) : admitted(wants, rest, await take(nextTaker(), [...wants, rest]))
+    const first = await take([...wants, sum])
+    const budgetRefused = !first.taken.ok && first.taken.want === wants.length
+    if (!budgetRefused || !mayTakeLess || isNearTheEdge) return admitted(wants, sum, first)
+    await purse.refresh()
+    const rest = purse.want(cost)
+    return admitted(wants, rest, await take([...wants, rest]))
   }
 
-  async function take(taker: string, wants: readonly Want[]): Promise<{ readonly taker: string; readonly taken: Taken }> {
+  async function take(wants: readonly Want[]): Promise<{ readonly taker: string; readonly taken: Taken }> {
+    const taker = `${replica}:${++takers}`
     const taken = await store.take(taker, wants).catch((): Taken => ({ ok: true, remaining: [] }))
     return { taker, taken }
   }

@@ -6,7 +6,7 @@
  * A call that says how long its answer may be has one price at most, and passes when all of that is left. One that does not say would have
  * to reserve the longest answer that the model can give, and the last dollars of a budget could never be spent: such a call reserves
  * what is left when that is less. It has it to itself then, so at most one answer goes beyond the budget, by its own cost. What is left
- * is known from the last call; when that was too much, since other replicas have spent, it is asked for.
+ * is known from the last call; near the edge, where other replicas make the difference, the store is asked for it, which is a second trip.
  */
 import type { Clock } from '../core/clock.ts'
 import { Fault } from '../core/fault.ts'
@@ -37,8 +37,8 @@ export interface BudgetStatus extends Allotment {
 export interface Budget {
   /** What to take for a call now. */
   want(reservation: Reservation): SumWant
-  /** The same, after asking the store what is left; undefined when that is not enough either. */
-  wantOfRest(reservation: Reservation): Promise<SumWant | undefined>
+  /** Whether, as far as this replica knows, the whole reservation does not fit. */
+  isShort(reservation: Reservation): boolean
   /** It was taken, and so much remains. */
   taken(want: SumWant, remaining: number): void
   /** What was taken, as it is to be settled. */
@@ -85,9 +85,9 @@ export function budget(store: Store, clock: Clock, holder: string, { usd, per }:
 
   return {
     want: wantOf,
-    async wantOfRest(reservation) {
-      await refresh()
-      return left >= nanosOf(reservation.leastUsd) && left > 0 ? wantOf(reservation) : undefined
+    isShort({ mostUsd }) {
+      current()
+      return left < nanosOf(mostUsd)
     },
     taken(want, remaining) {
       if (want.key === keyOf(period)) left = remaining

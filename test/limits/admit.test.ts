@@ -17,8 +17,14 @@ function replicas(limits: Limits, budget?: Allotment, { startMs = NOON, wrap = (
   let trips = 0
   const counting: Store = {
     ...store,
-    take: (id, wants) => (trips++, store.take(id, wants)),
-    read: keys => (trips++, store.read(keys)),
+    take(id, wants) {
+      trips++
+      return store.take(id, wants)
+    },
+    read(keys) {
+      trips++
+      return store.read(keys)
+    },
   }
   const met: string[] = []
   const make = () =>
@@ -164,6 +170,32 @@ test('a call that does not say how long its answer may be can use up the rest of
   // What is left does not pay for the prompt.
   await refused(a, open)
   await refused(b, open)
+})
+
+test('a burst after others gave their reservations back reserves in full again', async () => {
+  const { a, b } = replicas({}, { usd: 1, per: 'day' })
+  const large = await passes(b, { most: 0.98 })
+  const small = await passes(a, { most: 0.02, least: 0.001 })
+  large.settle(0, 0)
+  small.settle(0, 0)
+  // What this replica knows is that 0.02 US$ are left, which would be far too little to reserve for each of these.
+  const burst = await Promise.all(Array.from({ length: 100 }, () => a.admit(asked({ most: 0.1, least: 0.001 }))))
+  assert.equal(burst.filter(admission => 'permit' in admission).length, 10)
+})
+
+test('near the edge a call of unknown length makes a second trip, and no call a third', async () => {
+  const { a, trips } = replicas({}, { usd: 0.1, per: 'day' })
+  await settled()
+  const tripsOf = async (check: () => Promise<unknown>) => {
+    const before = trips()
+    await check()
+    return trips() - before
+  }
+  const open = { most: 0.08, least: 0.001 }
+  assert.equal(await tripsOf(() => passes(a, open)), 1)
+  assert.equal(await tripsOf(() => passes(a, open)), 2)
+  assert.equal(await tripsOf(() => refused(a, open)), 2)
+  assert.equal(await tripsOf(() => refused(a)), 1)
 })
 
 test('random calls of two replicas never overrun a budget that they state, and are refused only when it is short', async () => {

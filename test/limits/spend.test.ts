@@ -79,7 +79,10 @@ test('what gathers while an addition is on its way goes with the next one', asyn
   const amounts: number[] = []
   const { a, store } = opened(inner => ({
     ...inner,
-    add: (key, amount, ttlMs) => (amounts.push(amount), inner.add(key, amount, ttlMs)),
+    add(key, amount, ttlMs) {
+      amounts.push(amount)
+      return inner.add(key, amount, ttlMs)
+    },
   }))
   for (let attempt = 0; attempt < 1_000; attempt++) a.add('p', 0.0001)
   assert.equal(usd(a), 0.1)
