@@ -1,6 +1,7 @@
 /*
- * The gateway, from top to bottom: identify → parse → route → admit → plan → attempt, attempt, … → pieces → settle. Each step needs what the one
- * before it made, so it is straight-line code. A refusal is a Fault thrown from anywhere below; it is answered at one place, here.
+ * The gateway, from top to bottom: identify → parse → route → admit → plan → attempt, attempt, … → pieces → settle. Each step needs
+ * what the one before it made, so it is straight-line code. A refusal is a Fault thrown from anywhere below; it is answered at one
+ * place, here.
  */
 import { randomUUID } from 'node:crypto'
 import type { Outcome, Plan, Target } from '../core/attempt.ts'

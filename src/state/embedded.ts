@@ -31,6 +31,8 @@ interface Windows {
 interface Leases {
   /** Taker's id → when it is forgotten. */
   readonly holders: Map<string, number>
+  /** No holder is to be forgotten before this. */
+  soonestAt: number
   expiresAt: number
 }
 
@@ -86,10 +88,10 @@ export function embeddedStore(clock: Clock, file?: SumsFile): Store {
 
   function writeLater(key: string): void {
     changed.add(key)
-    stopWrite ??= clock.after(WRITE_AFTER_MS, write)
+    stopWrite ??= clock.after(WRITE_AFTER_MS, writeOut)
   }
 
-  function write(): void {
+  function writeOut(): void {
     stopWrite?.()
     stopWrite = undefined
     const rows = [...changed].map(key => {
@@ -152,19 +154,31 @@ export function embeddedStore(clock: Clock, file?: SumsFile): Store {
   function holdersOf(want: Want & { kind: 'lease' }): Leases {
     let found = leases.get(want.key)
     if (found === undefined) {
-      found = { holders: new Map(), expiresAt: 0 }
+      found = { holders: new Map(), soonestAt: Number.POSITIVE_INFINITY, expiresAt: 0 }
       leases.set(want.key, found)
     }
-    for (const [id, expiresAt] of found.holders) if (expiresAt <= clock.now()) found.holders.delete(id)
+    if (found.soonestAt <= clock.now()) forgetHolders(found)
     return found
+  }
+
+  /** Lets go of the holders whose time is over. There may be thousands of others, so it is not done at every call. */
+  function forgetHolders(found: Leases): void {
+    const now = clock.now()
+    found.soonestAt = Number.POSITIVE_INFINITY
+    for (const [id, expiresAt] of found.holders) {
+      if (expiresAt <= now) found.holders.delete(id)
+      else found.soonestAt = Math.min(found.soonestAt, expiresAt)
+    }
   }
 
   /** What remains of a want's limit before it is taken, and when there could be enough. */
   function remaining(want: Want): { left: number; retryAfterMs: number } {
     if (want.kind === 'lease') {
-      const { holders } = holdersOf(want)
-      const soonest = Math.min(...holders.values())
-      return { left: want.limit - holders.size, retryAfterMs: Math.max(0, soonest - clock.now()) }
+      const found = holdersOf(want)
+      const left = want.limit - found.holders.size
+      // One that has settled may have been the soonest.
+      if (left < 1) forgetHolders(found)
+      return { left, retryAfterMs: found.soonestAt - clock.now() }
     }
     if (want.kind === 'sum') {
       const entry = live(want.key)
@@ -203,6 +217,7 @@ export function embeddedStore(clock: Clock, file?: SumsFile): Store {
       }
       const found = holdersOf(want)
       found.holders.set(id, now + want.ttlMs)
+      found.soonestAt = Math.min(found.soonestAt, now + want.ttlMs)
       found.expiresAt = Math.max(found.expiresAt, now + want.ttlMs)
       return found.expiresAt
     })
@@ -261,7 +276,7 @@ export function embeddedStore(clock: Clock, file?: SumsFile): Store {
       closed = true
       stopSweep()
       listeners.clear()
-      write()
+      writeOut()
       file?.close()
     },
   }
