@@ -3,7 +3,8 @@
  * store. What passed holds a permit, and the permit is settled once, when the journey ends, by what was really used.
  *
  * The store answers even while what it stands on is away; should it fail all the same, the call passes. A gateway that refuses everybody
- * because it cannot count would be the outage that it is there to prevent.
+ * because it cannot count would be the outage that it is there to prevent. It is settled nevertheless: the store may have counted it, and
+ * only its answer was lost.
  */
 import { randomUUID } from 'node:crypto'
 import type { Clock } from '../core/clock.ts'
@@ -106,9 +107,8 @@ export function clientLimits(options: ClientLimitsOptions): ClientLimits {
       const left = taken.remaining[at]
       if (left !== undefined && (name === 'rpm' || name === 'tpm')) remaining = { ...remaining, [name]: left }
     }
-    const left = taken.remaining[wants.length]
-    if (left !== undefined) purse!.taken(sum!, left)
-    return { permit: permit(taker, wants, left === undefined ? undefined : sum), headers: limitHeaders(limits, remaining, now) }
+    if (sum !== undefined) purse!.taken(sum, taken.remaining[wants.length])
+    return { permit: permit(taker, wants, sum), headers: limitHeaders(limits, remaining, now) }
   }
 
   function permit(taker: string, wants: readonly Want[], sum: SumWant | undefined): Permit {

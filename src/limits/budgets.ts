@@ -39,8 +39,8 @@ export interface Budget {
   want(reservation: Reservation): SumWant
   /** Whether, as far as this replica knows, the whole reservation does not fit. */
   isShort(reservation: Reservation): boolean
-  /** It was taken, and so much remains. */
-  taken(want: SumWant, remaining: number): void
+  /** It was taken, and so much remains, where the store said so. */
+  taken(want: SumWant, remaining: number | undefined): void
   /** What was taken, as it is to be settled. */
   used(want: SumWant, usd: number): SumWant
   refusal(): Fault
@@ -90,7 +90,7 @@ export function budget(store: Store, clock: Clock, holder: string, { usd, per }:
       return left < nanosOf(mostUsd)
     },
     taken(want, remaining) {
-      if (want.key === keyOf(period)) left = remaining
+      if (want.key === keyOf(period)) left = remaining ?? left - want.amount
     },
     used(want, spentUsd) {
       const used = { ...want, amount: nanosOf(spentUsd) }

@@ -232,6 +232,22 @@ test('random calls of two replicas never overrun a budget that they state, and a
   assert.ok(refusals > 300, `only ${refusals} refusals; SEED=${seed}`)
 })
 
+test('a call that the store counted though its answer was lost pays what it cost, once', async () => {
+  const { a, store } = replicas(
+    {},
+    { usd: 1, per: 'day' },
+    {
+      wrap: inner => ({ ...inner, take: (id, wants) => inner.take(id, wants).then(() => Promise.reject(new Error('lost'))) }),
+    },
+  )
+  const permit = await passes(a, { most: 0.5 })
+  assert.equal(a.budget()!.remainingUsd, 0.5)
+  permit.settle(0, 0.2)
+  assert.equal(a.budget()!.remainingUsd, 0.8)
+  await settled()
+  assert.deepEqual(await store.read(['limit:{client:team}:budget:2026-11-27']), ['200000000'])
+})
+
 test('a store that fails lets the call pass', async () => {
   const away = () => Promise.reject(new Error('away'))
   const { a } = replicas(
