@@ -22,5 +22,6 @@ test('periods begin and end at the hour, at midnight and at the first of the mon
 test('three tenths are three times a tenth', () => {
   assert.ok(0.1 + 0.1 + 0.1 !== 0.3)
   assert.equal(3 * nanosOf(0.1), nanosOf(0.3))
+  for (let mills = 1; mills < 10_000; mills++) assert.ok(Number.isInteger(nanosOf(mills / 1_000)), `${mills / 1_000}`)
   assert.equal(usdOf(nanosOf(12.345678)), 12.345678)
 })

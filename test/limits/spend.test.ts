@@ -60,9 +60,11 @@ test('the other replicas know at once when the cap is reached, and within a seco
   assert.equal(usd(b), 0.4)
   await clock.pass(4_000)
   assert.equal(usd(b), 0.5)
-  b.add('p', 0.5)
+  b.add('p', 0.3)
+  b.add('p', 0.2)
   assert.equal(b.isCapped('p'), true)
   await settled()
+  // No second has passed since it told of the first of these.
   assert.equal(a.isCapped('p'), true)
 })
 
