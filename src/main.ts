@@ -13,6 +13,7 @@ import type { Config } from './config/schema.ts'
 import { SPOKEN } from './config/simulation.ts'
 import { summary } from './config/summary.ts'
 import { systemClock } from './core/clock.ts'
+import type { Store } from './core/store.ts'
 import { assemble } from './gateway/assemble.ts'
 import { keyHash } from './gateway/clients.ts'
 import { adminServer } from './http/admin.ts'
@@ -21,7 +22,7 @@ import { clientServer } from './http/server.ts'
 import { available } from './providers/registry.ts'
 import { type Simulator, startSimulator } from './simulator/simulator.ts'
 import { embeddedStore } from './state/embedded.ts'
-import { log } from './telemetry/log.ts'
+import { type Log, log } from './telemetry/log.ts'
 import { metrics } from './telemetry/metrics.ts'
 
 /** Of sysexits.h: the command line is wrong; an address is taken; a mistake of ours; something is wrong in the configuration. */
@@ -54,10 +55,11 @@ async function serve(file: string | undefined): Promise<void> {
   const config = await read(path)
   const logged = log(config.telemetry.log.level)
   const measured = metrics(packageJson.version)
+  const store = await stored(config, logged)
   const simulators = await startAll(config)
-  const { gateway, targets, providerNames, close } = assemble({
+  const { gateway, targets, providerNames, spending, close } = assemble({
     config,
-    store: embeddedStore(systemClock),
+    store,
     clock: systemClock,
     random: Math.random,
     log: logged,
@@ -67,7 +69,7 @@ async function serve(file: string | undefined): Promise<void> {
   const state = readiness()
   const server = clientServer(gateway, { maxBodyBytes: config.server.max_body, readiness: state })
   const token = config.admin.token?.reveal()
-  const admin = adminServer({ gateway, targets, providerNames, metrics: measured, readiness: state, token })
+  const admin = adminServer({ gateway, targets, providerNames, spending, metrics: measured, readiness: state, token })
 
   const listen = (app: typeof admin, setting: string, { host, port }: { host: string; port: number }) =>
     app.listen({ host, port }).catch((error: Error) => fail(EXIT.unavailable, `${setting}: ${error.message}`))
@@ -100,6 +102,19 @@ async function serve(file: string | undefined): Promise<void> {
     logged.error('uncaught exception', { detail: textOf(error) })
     void stop(EXIT.software)
   })
+}
+
+/** What is remembered, and where. */
+async function stored({ state }: Config, logged: Log): Promise<Store> {
+  if (state?.file === undefined) return embeddedStore(systemClock)
+  const { sumsFile } = await import('./state/sums-file.ts')
+  const onTrouble = (reason: string | undefined) =>
+    reason === undefined ? logged.info('state file written again') : logged.error('state file not written', { detail: reason })
+  try {
+    return embeddedStore(systemClock, sumsFile(state.file, onTrouble))
+  } catch (thrown) {
+    return fail(EXIT.unavailable, `state.file: ${(thrown as Error).message}`)
+  }
 }
 
 const textOf = (thrown: unknown) => (thrown instanceof Error ? (thrown.stack ?? thrown.message) : String(thrown))

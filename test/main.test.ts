@@ -128,6 +128,81 @@ routes: {slow: [slow/m]}
     assert.equal((await gateway.ended).code, 0)
   })
 
+  describe('with a state file', () => {
+    const config = (at: string, script = '[]') => `
+server: {listen: "127.0.0.1:0"}
+admin: {listen: "127.0.0.1:0", token: operator}
+state: {file: ${JSON.stringify(join(folder, at))}}
+simulators: [{name: s, script: ${script}}]
+providers:
+  s: {type: openai-compatible, base_url: "simulator:s/v1", spend_cap: {usd: 9, per: month}, models: {m: {price: {input: 100, output: 100}}}}
+routes: {r: [s/m]}
+clients: [{name: team, key: the-key-of-the-team, budget: {usd: 5, per: month}}]
+`
+
+    /** A gateway that listens, and what can be asked of it. */
+    async function serving(path: string) {
+      const gateway = start(['serve', '--config', path])
+      await until('it is ready', () => gateway.out().includes('"ready"'), 10_000)
+      const { listen, admin } = JSON.parse(gateway.out().split('\n')[0]!)
+      const call = () =>
+        fetch(`${listen}/v1/chat/completions`, {
+          method: 'POST',
+          headers: { 'content-type': 'application/json', authorization: 'Bearer the-key-of-the-team' },
+          body: JSON.stringify({ model: 'r', max_tokens: 100, messages: [{ role: 'user', content: 'x' }] }),
+        })
+      async function spent(): Promise<readonly number[]> {
+        const report: any = await (await fetch(`${admin}/admin/spend`, { headers: { authorization: 'Bearer operator' } })).json()
+        return [report.providers[0].usd, report.clients[0].usd]
+      }
+      return { ...gateway, call, spent }
+    }
+
+    it('budgets and spend survive a restart', async () => {
+      const path = await file('restart.yaml', config('restart.db'))
+      const first = await serving(path)
+      for (let calls = 0; calls < 5; calls++) await (await first.call()).text()
+      const spent = await first.spent()
+      assert.ok(spent[0]! > 0 && spent[0] === spent[1])
+      first.child.kill('SIGTERM')
+      assert.equal((await first.ended).code, 0)
+      const second = await serving(path)
+      assert.deepEqual(await second.spent(), spent)
+      second.child.kill('SIGTERM')
+      await second.ended
+    })
+
+    it('a process that is killed loses what it settled in its last 200 ms at most, and what was reserved for calls under way is free', async () => {
+      const path = await file('killed.yaml', config('killed.db', '[{calls: [4, 100], never_answer: true}]'))
+      const first = await serving(path)
+      for (let calls = 0; calls < 3; calls++) await (await first.call()).text()
+      const spent = await first.spent()
+      const underWay = first.call().catch(() => undefined)
+      await until('it is reserved', async () => (await first.spent())[1]! > spent[1]!)
+      // Longer than a batch waits: nothing that is promised is in memory alone.
+      await new Promise(resolve => setTimeout(resolve, 400))
+      first.child.kill('SIGKILL')
+      await Promise.all([first.ended, underWay])
+      const second = await serving(path)
+      assert.deepEqual(await second.spent(), spent)
+      second.child.kill('SIGKILL')
+      await second.ended
+    })
+
+    it('serve says what is wrong with the file, and exits with 69', async () => {
+      const first = await serving(await file('first.yaml', config('shared.db')))
+      const taken = await run(['serve', '--config', join(folder, 'first.yaml')])
+      assert.equal(taken.code, 69)
+      assert.match(taken.err, /^state\.file: .*shared\.db: another process uses it/)
+      first.child.kill('SIGTERM')
+      await first.ended
+      await file('broken.db', 'no database at all. '.repeat(1_000))
+      const broken = await run(['serve', '--config', await file('broken.yaml', config('broken.db'))])
+      assert.equal(broken.code, 69)
+      assert.match(broken.err, /^state\.file: .*broken\.db: it is damaged or no database/)
+    })
+  })
+
   it('check and serve say everything that is wrong, with line and column, and exit with 78', async () => {
     const path = await file(
       'bad.yaml',

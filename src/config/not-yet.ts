@@ -1,6 +1,6 @@
 /*
  * Settings that are part of the configuration's language and that nothing obeys yet. They are refused, never ignored: a gateway that
- * reads `spend_cap` and spends on is worse than one that does not start. Who builds one deletes its line here.
+ * reads `recover` and lets the stream break is worse than one that does not start. Who builds one deletes its line here.
  */
 import { asObject } from '../core/json.ts'
 import type { Path } from './problem.ts'
@@ -15,17 +15,12 @@ interface Line {
 
 const TABLE: readonly Line[] = [
   { path: 'server.workers', refused: value => value !== 1 },
-  { path: 'state', refused: holdsSomething },
+  { path: 'state.redis' },
   { path: 'admin.token', refused: isInVault },
   { path: 'providers.*.keys.*', refused: isInVault },
   { path: 'providers.*.keys.*.value', refused: isInVault },
   { path: 'providers.*.health' },
-  { path: 'providers.*.spend_cap' },
   { path: 'clients.*.key', refused: isInVault },
-  { path: 'clients.*.rpm' },
-  { path: 'clients.*.tpm' },
-  { path: 'clients.*.concurrency' },
-  { path: 'clients.*.budget' },
   { path: 'telemetry.log.bodies', refused: oneOf('errors', 'all') },
   { path: 'telemetry.traces' },
   { path: 'telemetry.webhooks', refused: holdsSomething },

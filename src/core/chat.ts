@@ -100,6 +100,16 @@ export interface Usage {
   readonly reasoning?: number
 }
 
+/** Tokens of the answer, thoughts included; 0 where nothing was told. */
+export function answerTokens(usage: Usage | undefined): number {
+  return (usage?.output ?? 0) + (usage?.reasoning ?? 0)
+}
+
+/** All tokens that were told of. */
+export function totalTokens({ input = 0, cached = 0, cacheWrite = 0, output = 0, reasoning = 0 }: Usage): number {
+  return input + cached + cacheWrite + output + reasoning
+}
+
 /** Names are <noun>-<what happened>; `choice` is OpenAI's choice index. */
 export type ChatEvent =
   /** `createdS`: when the provider says it began, in seconds since 1970. */

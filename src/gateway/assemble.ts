@@ -23,6 +23,7 @@ import type { Gateway } from './gateway.ts'
 import { ledger } from './ledger.ts'
 import { cacheOf, rungsOf } from './route-tail.ts'
 import { type Route, routes } from './routes.ts'
+import { limitsOf, type Spending, spending } from './spending.ts'
 import { sticky } from './sticky.ts'
 import { type Targets, targets } from './targets.ts'
 
@@ -42,6 +43,7 @@ export interface Assembled {
   /** Every target that the configuration names. */
   readonly targets: readonly Target[]
   readonly providerNames: readonly string[]
+  readonly spending: Spending
   close(): Promise<void>
 }
 
@@ -81,6 +83,7 @@ export function assemble(parts: Parts): Assembled {
   const { ramp } = opened
   const chosenBy = choosers({ ramp, random, paces: paced })
   const all = Object.entries(config.routes).map(([name, route]) => routeOf(name, route, config, known, clock, chosenBy, ramp))
+  const spent = spending({ config, store, clock, log, metrics, targets: known.all() })
   const labels = new Map(known.all().map(target => [target.id, target.label]))
   const set = levels(
     store,
@@ -102,7 +105,7 @@ export function assemble(parts: Parts): Assembled {
   const gateway: Gateway = {
     clock,
     random,
-    clients: clientsOf(config),
+    clients: clientsOf(config, spent.limits),
     routes: routes(all),
     keys: pooled,
     circuits: opened,
@@ -111,24 +114,28 @@ export function assemble(parts: Parts): Assembled {
     answers: answers(shelfOf(config, store, clock), clock, config.cache.max_entry),
     flights: flights(),
     pools: connections,
-    ledger: ledger(clock, metrics, log),
+    ledger: ledger(clock, metrics, log, spent.settle),
+    prices: spent.prices,
+    spend: spent.providers,
     headersShown: config.telemetry.headers,
   }
   return {
     gateway,
     targets: known.all(),
     providerNames: [...policies.keys()],
+    spending: spent,
     async close() {
       opened.close()
       pooled.close()
       set.close()
       await connections.close()
+      await spent.close()
       await store.close()
     },
   }
 }
 
-function clientsOf({ server, clients }: Config) {
+function clientsOf({ server, clients }: Config, limits: Spending['limits']) {
   if (server.open || clients.length === 0) return openToAll
   return clientsByKey(
     clients.map(({ name, key, key_sha256, routes: allowed, require, tags }) => ({
@@ -137,6 +144,7 @@ function clientsOf({ server, clients }: Config) {
         routes: allowed === undefined ? undefined : new Set(allowed),
         require,
         tags: Object.keys(tags).length === 0 ? undefined : tags,
+        limits: limits.get(name),
       },
       keySha256: key_sha256 ?? keyHash(key!.reveal()),
     })),
@@ -212,13 +220,11 @@ function policyOf({ circuit }: ProviderConfig): CircuitPolicy {
 
 function poolOf(provider: ProviderConfig) {
   const configured = provider.keys.map(
-    ({ name, value, weight, rpm, tpm, concurrency, quota_group: quotaGroup }): KeyConfig => ({
+    ({ name, value, weight, quota_group: quotaGroup, ...settings }): KeyConfig => ({
       name,
       value: value.reveal(),
       weight,
-      ...(rpm !== undefined && { rpm }),
-      ...(tpm !== undefined && { tpm }),
-      ...(concurrency !== undefined && { concurrency }),
+      ...limitsOf(settings),
       ...(quotaGroup !== undefined && { quotaGroup }),
     }),
   )

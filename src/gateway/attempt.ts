@@ -4,7 +4,7 @@
  * is written down.
  */
 import type { Answer, AttemptRecord, Outcome, PassedOver, Role, Step, Target } from '../core/attempt.ts'
-import type { ChatCall, Piece, Pieces, Usage } from '../core/chat.ts'
+import { answerTokens, type ChatCall, type Piece, type Pieces, totalTokens, type Usage } from '../core/chat.ts'
 import { Fault, faultOf, rowOf } from '../core/fault.ts'
 import { tryParse } from '../core/json.ts'
 import type { UpstreamRequest } from '../core/provider.ts'
@@ -171,7 +171,7 @@ function begin(
     gateway.ledger.inFlight(target, -1)
     // An answer that broke off is paid for as far as it came, told or not.
     if (fault !== undefined && said > 0) usage = usageSoFar(call, usage, said)
-    key.release({ fault, accepted: fault === undefined, tokens: totalTokens(usage) })
+    key.release({ fault, accepted: fault === undefined, tokens: usage && totalTokens(usage) })
     if (fault === undefined) gateway.circuits.report(permit, true)
     else if (rowOf(fault.kind).circuit && !isBlameless(fault)) gateway.circuits.report(permit, false)
     else gateway.circuits.release(permit)
@@ -362,13 +362,4 @@ function isGood(head: Head): boolean {
 function letGo(from: Exchange): void {
   const enough = new Fault('upstream-garbled', { detail: 'more data after the end of the stream' })
   from.rest(MAX_REFUSAL_BYTES).catch(() => from.abort(enough))
-}
-
-function totalTokens(usage: Usage | undefined): number | undefined {
-  if (usage === undefined) return undefined
-  return (usage.input ?? 0) + (usage.cached ?? 0) + (usage.cacheWrite ?? 0) + answerTokens(usage)
-}
-
-function answerTokens(usage: Usage | undefined): number {
-  return (usage?.output ?? 0) + (usage?.reasoning ?? 0)
 }

@@ -4,6 +4,7 @@
  */
 import { hash, timingSafeEqual } from 'node:crypto'
 import { Fault } from '../core/fault.ts'
+import type { ClientLimits } from '../limits/admit.ts'
 
 export interface Client {
   readonly name: string
@@ -13,6 +14,8 @@ export interface Client {
   readonly require: readonly string[]
   /** Copied to logs and traces; undefined: none. */
   readonly tags: Readonly<Record<string, string>> | undefined
+  /** Undefined: none. */
+  readonly limits: ClientLimits | undefined
 }
 
 export interface Clients {
@@ -21,7 +24,7 @@ export interface Clients {
 }
 
 /** Who calls when nobody is asked for a key. */
-export const ANYBODY: Client = { name: 'anonymous', routes: undefined, require: [], tags: undefined }
+export const ANYBODY: Client = { name: 'anonymous', routes: undefined, require: [], tags: undefined, limits: undefined }
 
 /** SHA-256 in hex of a client key, as the configuration may hold it. */
 export const keyHash = (key: string): string => hash('sha256', key, 'hex')

@@ -7,6 +7,8 @@ import type { ChatCall, Usage } from '../core/chat.ts'
 import type { Clock } from '../core/clock.ts'
 import type { Fault } from '../core/fault.ts'
 import type { Stop } from '../core/stop.ts'
+import type { Permit } from '../limits/admit.ts'
+import type { Spend } from '../limits/spend.ts'
 import type { Circuits } from '../resilience/circuit.ts'
 import type { Keys } from '../resilience/keys.ts'
 import type { Levels } from '../resilience/levels.ts'
@@ -14,6 +16,7 @@ import type { Paces } from '../resilience/pace.ts'
 import type { Pools } from '../upstream/pools.ts'
 import type { Client, Clients } from './clients.ts'
 import type { Ledger } from './ledger.ts'
+import type { Prices } from './prices.ts'
 import type { Route, Routes } from './routes.ts'
 
 export type HeadersShown = 'none' | 'summary' | 'full'
@@ -31,6 +34,9 @@ export interface Gateway {
   readonly flights: Flights
   readonly pools: Pools
   readonly ledger: Ledger
+  readonly prices: Prices
+  /** Of providers; some have a cap. */
+  readonly spend: Spend
   readonly headersShown: HeadersShown
 }
 
@@ -57,6 +63,9 @@ export interface Journey {
   plan: Plan
   /** How far the plan has been walked. */
   at: number
+  /** What its client's limits let pass, and what the client is told of them; undefined where there are none. */
+  permit: Permit | undefined
+  limitHeaders: Readonly<Record<string, string>> | undefined
   readonly attempts: AttemptRecord[]
   /** The attempt that failed last, for deciding on the next step. */
   last: { readonly target: Target; readonly fault: Fault } | undefined

@@ -16,6 +16,7 @@ export function answerHeaders(gateway: Gateway, journey: Journey): Record<string
       }
     : { 'content-type': 'application/json; charset=utf-8', 'cache-control': NO_STORE }
   headers['x-request-id'] = journey.id
+  if (journey.limitHeaders !== undefined) Object.assign(headers, journey.limitHeaders)
   if (gateway.headersShown === 'none') return headers
   tell(gateway, journey, headers)
   if (!stream) {
@@ -32,6 +33,7 @@ export function refusalHeaders(gateway: Gateway, journey: Journey, fault: Fault)
     'x-request-id': journey.id,
     'x-should-retry': String(fault.shouldRetry),
   }
+  if (journey.limitHeaders !== undefined) Object.assign(headers, journey.limitHeaders)
   const { retryAfterMs } = fault.details
   if (retryAfterMs !== undefined) headers['retry-after'] = String(Math.max(1, Math.ceil(retryAfterMs / 1000)))
   if (gateway.headersShown !== 'none' && journey.route !== undefined) tell(gateway, journey, headers)

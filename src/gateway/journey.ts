@@ -1,5 +1,5 @@
 /*
- * The gateway, from top to bottom: identify → parse → route → recall → plan → attempt, attempt, … → pieces → settle. Each step needs
+ * The gateway, from top to bottom: identify → parse → route → admit → recall → plan → attempt, attempt, … → pieces → settle. Each step needs
  * what the one before it made, so it is straight-line code. A refusal is a Fault thrown from anywhere below; it is answered at one place,
  * here.
  */
@@ -9,6 +9,7 @@ import type { Dialect } from '../core/dialect.ts'
 import { faultOf } from '../core/fault.ts'
 import type { Stop } from '../core/stop.ts'
 import { estimatedTokens } from '../usage/estimate.ts'
+import { admit } from './admission.ts'
 import type { ClientHeaders } from './choosers.ts'
 import { told } from './ending.ts'
 import type { Gateway, Journey } from './gateway.ts'
@@ -47,6 +48,8 @@ export function arrive(gateway: Gateway, requestId: string | undefined, stop: St
     tokens: 0,
     plan: NO_PLAN,
     at: 0,
+    permit: undefined,
+    limitHeaders: undefined,
     attempts: [],
     last: undefined,
     tried: new Set(),
@@ -89,6 +92,7 @@ export async function serve(
     journey.route = route
     journey.deadlineTicks = journey.startedTicks + route.deadlineMs
     journey.tokens = estimatedTokens(call)
+    if (client.limits !== undefined) await admit(gateway, journey, client.limits, carried)
     route.allowance.called()
     route.hedge?.share.called()
 

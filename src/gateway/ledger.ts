@@ -1,4 +1,4 @@
-/** Closes a journey, once: metrics and one log line. What each attempt showed is written down as it happens. */
+/** Closes a journey, once: what it owes, metrics and one log line. What each attempt showed is written down as it happens. */
 import type { AttemptRecord, Ending, RecoveryKind, Target } from '../core/attempt.ts'
 import type { Usage } from '../core/chat.ts'
 import type { Clock } from '../core/clock.ts'
@@ -7,6 +7,7 @@ import type { Log } from '../telemetry/log.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
 import { costUsd } from '../usage/price.ts'
 import type { Journey } from './gateway.ts'
+import { labelOf } from './targets.ts'
 
 export interface Ledger {
   attempted(journey: Journey, attempt: AttemptRecord): void
@@ -23,9 +24,6 @@ export interface Ledger {
 
 const NONE = 'none'
 
-/** A target as metrics show it: its id, whose hash is known to every table, but for models that callers named. */
-const labelOf = (target: Target) => (target.label === target.model ? target.id : `${target.providerName}/${target.label}`)
-
 /** Faults whose detail may quote the call: their message stays out of the log. */
 const ABOUT_THE_CALL: ReadonlySet<FaultName> = new Set(['upstream-refused-call', 'context-too-long', 'content-filtered'])
 
@@ -41,7 +39,8 @@ export function costOf({ attempts }: Journey): number | undefined {
   return sum
 }
 
-export function ledger(clock: Clock, metrics: Metrics, log: Log): Ledger {
+/** @param settle pays what a journey owes its client's limits and its providers' caps */
+export function ledger(clock: Clock, metrics: Metrics, log: Log, settle: (journey: Journey) => void): Ledger {
   function attempted(journey: Journey, attempt: AttemptRecord): void {
     journey.attempts.push(attempt)
     const { target, outcome, ms } = attempt
@@ -57,6 +56,7 @@ export function ledger(clock: Clock, metrics: Metrics, log: Log): Ledger {
   function close(journey: Journey, ending: Ending): void {
     if (journey.ending !== undefined) return
     journey.ending = ending
+    settle(journey)
     const ms = clock.ticks() - journey.startedTicks
     const status = statusOf(ending)
     count(journey, ending, status, ms)

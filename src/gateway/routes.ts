@@ -166,6 +166,19 @@ export function planFor(
   return steps
 }
 
+/** Every target that a call may come to, whoever goes first. */
+export function candidates(route: Route, carried: string, client: Client): readonly Target[] {
+  const rungs = route.rungs.flatMap(rung => ('targets' in rung ? rung.targets(carried) : []))
+  const all = [...route.targets(carried).map(({ target }) => target), ...route.fallbacks(carried), ...rungs]
+  return all.filter(target => hasTags(target, route, client))
+}
+
+function hasTags({ tags }: Target, route: Route, client: Client): boolean {
+  for (const tag of route.require) if (!tags.has(tag)) return false
+  for (const tag of client.require) if (!tags.has(tag)) return false
+  return true
+}
+
 interface Needs {
   readonly features: readonly Feature[]
   readonly inputTokens: number
@@ -184,8 +197,7 @@ function needsOf(call: ChatCall): Needs {
 }
 
 function ruledOut(target: Target, route: Route, client: Client, call: ChatCall, needs: Needs): PassedOver | undefined {
-  for (const tag of route.require) if (!target.tags.has(tag)) return 'tag'
-  for (const tag of client.require) if (!target.tags.has(tag)) return 'tag'
+  if (!hasTags(target, route, client)) return 'tag'
   const { context, supports } = target.abilities
   // The estimate is rough: only a call that is far too long is not worth a try.
   if (context !== undefined && needs.inputTokens > 2 * context) return 'incapable'

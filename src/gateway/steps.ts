@@ -2,7 +2,7 @@
  * From one step of the plan to the next. Whether a step is taken is decided here, from the fault before it and the table of faults;
  * waiting for a backoff or a short Retry-After happens here, too.
  */
-import type { PassedOver, Plan, Step, Target } from '../core/attempt.ts'
+import type { PassedOver, Step, Target } from '../core/attempt.ts'
 import { sleep } from '../core/clock.ts'
 import { Fault, rowOf } from '../core/fault.ts'
 import { backoffMs } from '../resilience/backoff.ts'
@@ -27,6 +27,10 @@ export function decide(gateway: Gateway, journey: Journey, step: Step, extra = f
   const leftMs = journey.deadlineTicks - gateway.clock.ticks()
   if (step.again > 0) return decideRetry(gateway, journey, step, leftMs)
   if (leftMs < LEAST_MS) return 'no-time'
+  if (gateway.spend.isCapped(step.target.providerName)) {
+    comesBackAt(journey, gateway.spend.renewsAtMs(step.target.providerName))
+    return 'spend-cap'
+  }
   if (journey.contextOver !== undefined && !isLarger(step.target, journey.contextOver)) return 'incapable'
   // The first failover of a call is free.
   journey.tookExtra = extra || journey.tried.size >= 2
@@ -97,15 +101,15 @@ function comesBackAt(journey: Journey, atMs: number | undefined): void {
 }
 
 /** The step to take all the same, when circuits alone stand in the way of every one: that of the target that opens soonest. */
-export function lastResort(gateway: Gateway, journey: Journey, plan: Plan): Step | undefined {
+export function lastResort(gateway: Gateway, journey: Journey): Step | undefined {
   const considered = journey.attempts.filter(({ outcome }) => !RULED_OUT.has(outcome))
   if (considered.length === 0 || considered.some(({ outcome }) => outcome !== 'passed-over:circuit-open')) return undefined
   const [first, ...others] = considered.map(({ target }) => target)
   const soonest = others.reduce((best, each) => (opens(gateway, each) < opens(gateway, best) ? each : best), first!)
-  return plan.find((step): step is Step => 'target' in step && step.target === soonest && step.passedOver === undefined)
+  return journey.plan.find((step): step is Step => 'target' in step && step.target === soonest && step.passedOver === undefined)
 }
 
-const RULED_OUT: ReadonlySet<string> = new Set(['passed-over:incapable', 'passed-over:tag'])
+const RULED_OUT: ReadonlySet<string> = new Set(['passed-over:incapable', 'passed-over:tag', 'passed-over:spend-cap'])
 const opens = (gateway: Gateway, target: Target) => gateway.circuits.opensAtMs(target.id)
 
 /** What the client is told when no step is left: the one fault that all attempts had, or that nothing worked; no provider, host or key. */

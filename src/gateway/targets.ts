@@ -18,6 +18,9 @@ export interface Targets {
   all(): readonly Target[]
 }
 
+/** A target as metrics show it: its id, whose hash is known to every table, but for models that callers named. */
+export const labelOf = (target: Target) => (target.label === target.model ? target.id : `${target.providerName}/${target.label}`)
+
 const MOST_CARRIED = 1_000
 
 /** @param addressOf the base URL of a provider, simulators resolved */

@@ -17,7 +17,7 @@ export async function firstAnswer(gateway: Gateway, journey: Journey): Promise<A
     const answer = await ('target' in step ? tried(gateway, journey, step) : standIn(gateway, journey, step))
     if (answer !== undefined) return answer
   }
-  const step = lastResort(gateway, journey, journey.plan)
+  const step = lastResort(gateway, journey)
   if (step !== undefined) {
     const outcome = await attempt(gateway, journey, step, callOf(journey, step), journey.stop, 'last-resort')
     const answer = answerOf(gateway, journey, step.target, outcome)

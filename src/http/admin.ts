@@ -11,6 +11,8 @@ import { asObject } from '../core/json.ts'
 import { chat } from '../dialects/chat/chat.ts'
 import type { Gateway } from '../gateway/gateway.ts'
 import type { Route } from '../gateway/routes.ts'
+import type { Spending } from '../gateway/spending.ts'
+import type { SpendStatus } from '../limits/spend.ts'
 import type { KeyState } from '../resilience/keys.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
 import { addHealth, type Readiness } from './health.ts'
@@ -20,6 +22,7 @@ export interface AdminOptions {
   readonly gateway: Gateway
   readonly targets: readonly Target[]
   readonly providerNames: readonly string[]
+  readonly spending: Spending
   readonly metrics: Metrics
   readonly readiness: Readiness
   /** Undefined: the pages that need one refuse. */
@@ -28,7 +31,8 @@ export interface AdminOptions {
 
 const MAX_BODY_BYTES = 64 * 1024
 
-export function adminServer({ gateway, targets, providerNames, metrics, readiness, token }: AdminOptions): FastifyInstance {
+export function adminServer(options: AdminOptions): FastifyInstance {
+  const { gateway, targets, providerNames, spending, metrics, readiness, token } = options
   const app = Fastify({
     bodyLimit: MAX_BODY_BYTES,
     requestTimeout: 20_000,
@@ -80,6 +84,24 @@ export function adminServer({ gateway, targets, providerNames, metrics, readines
       if (forMs === 0) throw bad('"for" must be longer than nothing; leave it out for a level without an end.', 'for')
       gateway.levels.set(route.name, level, forMs)
       return levelOf(route)
+    })
+    guarded.get('/admin/spend', async () => {
+      const { providers, budgets, others } = await spending.report()
+      return {
+        providers: providers.map(one => ({ provider: one.name, ...spent(one), capped: gateway.spend.isCapped(one.name) })),
+        clients: [
+          ...budgets.map(({ client, usd, per, period, remainingUsd, usedUsd, renewsAtMs }) => ({
+            client,
+            per,
+            period,
+            usd: usedUsd,
+            budget_usd: usd,
+            remaining_usd: remainingUsd,
+            renews: new Date(renewsAtMs).toISOString(),
+          })),
+          ...others.map(one => ({ client: one.name, ...spent(one) })),
+        ],
+      }
     })
 
     guarded.get('/admin/keys', async () => ({
@@ -136,6 +158,17 @@ function durationIn(value: unknown): number | undefined {
   if (value !== undefined && ms === undefined) throw bad('"for" must be a duration such as "10m".', 'for')
   if (ms !== undefined && ms > LONGEST_MS) throw bad('"for" must not be longer than 365d; leave it out for no end.', 'for')
   return ms
+}
+
+/** What was spent, and of what: of a cap, or of nothing that ends. */
+function spent({ per, period, usd, capUsd, renewsAtMs }: SpendStatus) {
+  return {
+    per,
+    period,
+    usd,
+    ...(capUsd !== undefined && { cap_usd: capUsd, remaining_usd: Math.max(0, capUsd - usd) }),
+    renews: new Date(renewsAtMs).toISOString(),
+  }
 }
 
 const KEY_WORDS: ReadonlyMap<unknown, KeyState> = new Map([

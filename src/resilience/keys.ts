@@ -7,16 +7,15 @@ import { createHash, randomUUID } from 'node:crypto'
 import type { Clock } from '../core/clock.ts'
 import { type Fault, rowOf } from '../core/fault.ts'
 import { asObject } from '../core/json.ts'
+import { type Limits, limitsUsed, limitWants, MINUTE_MS } from '../core/limits.ts'
 import type { Store, Want } from '../core/store.ts'
 import { mirror } from './mirror.ts'
 
-export interface KeyConfig {
+/** The limits are what the key may do upstream. */
+export interface KeyConfig extends Limits {
   readonly name: string
   readonly value: string
   readonly weight: number
-  readonly rpm?: number
-  readonly tpm?: number
-  readonly concurrency?: number
   readonly quotaGroup?: string
 }
 
@@ -83,7 +82,6 @@ interface Pool {
   turn: number
 }
 
-const MINUTE_MS = 60_000
 const RETIRED_MS = 10 * MINUTE_MS
 const LONG_REST_MS = 60 * MINUTE_MS
 const FIRST_REST_MS = 5_000
@@ -175,20 +173,7 @@ export function keys({ store, clock, random, pools, onChange }: KeysOptions): Ke
     return { retryAtMs }
   }
 
-  function wantsOf(key: PooledKey, tokens: number): Want[] {
-    const wants: Want[] = []
-    const name = `limit:{${key.id}}`
-    if (key.concurrency !== undefined) {
-      wants.push({ kind: 'lease', key: `${name}:concurrency`, limit: key.concurrency, ttlMs: LEASE_TTL_MS })
-    }
-    if (key.rpm !== undefined) wants.push({ kind: 'rate', key: `${name}:rpm`, amount: 1, limit: key.rpm, windowMs: MINUTE_MS })
-    if (key.tpm !== undefined) {
-      // A call larger than the whole limit would never fit; it may pass when nothing else does.
-      const amount = Math.min(tokens, key.tpm)
-      wants.push({ kind: 'rate', key: `${name}:tpm`, amount, limit: key.tpm, windowMs: MINUTE_MS })
-    }
-    return wants
-  }
+  const wantsOf = (key: PooledKey, tokens: number) => limitWants(key.id, key, tokens, LEASE_TTL_MS)
 
   function sort(pool: Pool, ready: PooledKey[]): void {
     if (pool.choice === 'round_robin') ready.sort((a, b) => a.lastTurn - b.lastTurn)
@@ -216,12 +201,7 @@ export function keys({ store, clock, random, pools, onChange }: KeysOptions): Ke
         if (released) return
         released = true
         key.inFlight--
-        if (taker !== undefined) {
-          const used = wants.map(want =>
-            want.kind === 'rate' && want.key.endsWith(':tpm') ? { ...want, amount: tokens ?? want.amount } : want,
-          )
-          store.settle(taker, used).catch(() => undefined)
-        }
+        if (taker !== undefined) store.settle(taker, limitsUsed(wants, tokens)).catch(() => undefined)
         if (fault !== undefined) learn(provider, pool, key, fault)
         else if (accepted) restore(provider, key)
       },

@@ -2,13 +2,22 @@
  * The store of one process, in memory. It keeps the promises of the interface to the letter, ids of takers included, so that the
  * policies above it cannot tell it from Redis. What has expired is dropped when it is met, and by a sweep now and then, so that keys
  * that nobody asks for again do not stay for ever.
+ *
+ * With a file, sums and counters that live for hours (budgets, spend) survive the process. They are written behind: what has changed
+ * goes to the file a few times a second, all of it at once, and no call waits for it. Who kills the process loses the last batch. What
+ * takers that were under way had set aside is not written, so that it is free again when they have died with the process.
  */
 import type { Clock } from '../core/clock.ts'
 import type { Store, Taken, Want } from '../core/store.ts'
+import type { SumsFile } from './sums-file.ts'
 
 interface Entry {
   value: string
   expiresAt: number
+  /** Of a sum: what takers have taken and not settled. */
+  held: number
+  /** Whether it belongs in the file. */
+  readonly lasting: boolean
 }
 
 /** Two neighbouring windows of a rate: what was used in the current one and in the one before it. */
@@ -22,6 +31,8 @@ interface Windows {
 interface Leases {
   /** Taker's id → when it is forgotten. */
   readonly holders: Map<string, number>
+  /** No holder is to be forgotten before this. */
+  soonestAt: number
   expiresAt: number
 }
 
@@ -37,37 +48,91 @@ interface Holding {
 const SWEEP_EVERY_MS = 10_000
 /** How long a taker that never settles is remembered; longer than any call lives. */
 const HOLDING_TTL_MS = 3_600_000
+/** Counters that live longer are worth keeping; others are forgotten in a restart anyway. */
+const LASTING_MS = 3_600_000
+/** What has changed is written to the file after so long: the most that a killed process loses. */
+const WRITE_AFTER_MS = 200
 
-export function embeddedStore(clock: Clock): Store {
+export function embeddedStore(clock: Clock, file?: SumsFile): Store {
   const entries = new Map<string, Entry>()
   const rates = new Map<string, Windows>()
   const leases = new Map<string, Leases>()
   const holdings = new Map<string, Holding>()
   const listeners = new Map<string, Set<(message: string) => void>>()
+  /** Keys whose row in the file is not as it should be. */
+  const changed = new Set<string>()
   let closed = false
   let stopSweep = clock.after(SWEEP_EVERY_MS, sweep)
+  let stopWrite: (() => void) | undefined
+  for (const { key, value, expiresAt } of file?.load(clock.now()) ?? []) {
+    entries.set(key, { value: String(value), expiresAt, held: 0, lasting: true })
+  }
 
   function sweep(): void {
     const now = clock.now()
-    for (const map of [entries, rates, leases, holdings]) {
+    for (const { expiresAt, wants } of holdings.values()) {
+      // Nobody will settle it any more: what it took counts as used.
+      if (expiresAt <= now) for (const want of wants) if (want.kind === 'sum') hold(want.key, -want.amount)
+    }
+    for (const map of [rates, leases, holdings]) {
       for (const [key, { expiresAt }] of map) if (expiresAt <= now) map.delete(key)
     }
+    for (const [key, { expiresAt }] of entries) if (expiresAt <= now) drop(key)
     if (!closed) stopSweep = clock.after(SWEEP_EVERY_MS, sweep)
+  }
+
+  function drop(key: string): void {
+    if (entries.get(key)?.lasting) writeLater(key)
+    entries.delete(key)
+  }
+
+  function writeLater(key: string): void {
+    changed.add(key)
+    stopWrite ??= clock.after(WRITE_AFTER_MS, writeOut)
+  }
+
+  function writeOut(): void {
+    stopWrite?.()
+    stopWrite = undefined
+    const rows = [...changed].map(key => {
+      const entry = entries.get(key)
+      const row = entry?.lasting ? { value: Number(entry.value) - entry.held, expiresAt: entry.expiresAt } : undefined
+      return { key, row }
+    })
+    changed.clear()
+    // What could not be written is tried again with the next batch.
+    if (rows.length > 0 && !file!.save(rows)) for (const { key } of rows) changed.add(key)
   }
 
   function live(key: string): Entry | undefined {
     const entry = entries.get(key)
     if (entry === undefined || entry.expiresAt > clock.now()) return entry
-    entries.delete(key)
+    drop(key)
     return undefined
+  }
+
+  function put(key: string, value: string, ttlMs: number): void {
+    drop(key)
+    entries.set(key, { value, expiresAt: clock.now() + ttlMs, held: 0, lasting: false })
   }
 
   function add(key: string, amount: number, ttlMs: number): number {
     const entry = live(key)
     const sum = Number(entry?.value ?? 0) + amount
-    if (entry === undefined) entries.set(key, { value: String(sum), expiresAt: clock.now() + ttlMs })
-    else entry.value = String(sum)
+    if (entry === undefined) {
+      const lasting = file !== undefined && ttlMs > LASTING_MS
+      entries.set(key, { value: String(sum), expiresAt: clock.now() + ttlMs, held: 0, lasting })
+    } else entry.value = String(sum)
+    if (entries.get(key)!.lasting) writeLater(key)
     return sum
+  }
+
+  /** Counts what takers of a sum have not settled. */
+  function hold(key: string, amount: number): void {
+    const entry = live(key)
+    if (entry === undefined) return
+    entry.held += amount
+    if (entry.lasting) writeLater(key)
   }
 
   /** The windows of a rate, moved on to the present. */
@@ -89,19 +154,31 @@ export function embeddedStore(clock: Clock): Store {
   function holdersOf(want: Want & { kind: 'lease' }): Leases {
     let found = leases.get(want.key)
     if (found === undefined) {
-      found = { holders: new Map(), expiresAt: 0 }
+      found = { holders: new Map(), soonestAt: Number.POSITIVE_INFINITY, expiresAt: 0 }
       leases.set(want.key, found)
     }
-    for (const [id, expiresAt] of found.holders) if (expiresAt <= clock.now()) found.holders.delete(id)
+    if (found.soonestAt <= clock.now()) forgetHolders(found)
     return found
+  }
+
+  /** Lets go of the holders whose time is over. There may be thousands of others, so it is not done at every call. */
+  function forgetHolders(found: Leases): void {
+    const now = clock.now()
+    found.soonestAt = Number.POSITIVE_INFINITY
+    for (const [id, expiresAt] of found.holders) {
+      if (expiresAt <= now) found.holders.delete(id)
+      else found.soonestAt = Math.min(found.soonestAt, expiresAt)
+    }
   }
 
   /** What remains of a want's limit before it is taken, and when there could be enough. */
   function remaining(want: Want): { left: number; retryAfterMs: number } {
     if (want.kind === 'lease') {
-      const { holders } = holdersOf(want)
-      const soonest = Math.min(...holders.values())
-      return { left: want.limit - holders.size, retryAfterMs: Math.max(0, soonest - clock.now()) }
+      const found = holdersOf(want)
+      const left = want.limit - found.holders.size
+      // One that has settled may have been the soonest.
+      if (left < 1) forgetHolders(found)
+      return { left, retryAfterMs: found.soonestAt - clock.now() }
     }
     if (want.kind === 'sum') {
       const entry = live(want.key)
@@ -135,10 +212,12 @@ export function embeddedStore(clock: Clock): Store {
       }
       if (want.kind === 'sum') {
         add(want.key, want.amount, want.ttlMs)
+        hold(want.key, want.amount)
         return live(want.key)!.expiresAt
       }
       const found = holdersOf(want)
       found.holders.set(id, now + want.ttlMs)
+      found.soonestAt = Math.min(found.soonestAt, now + want.ttlMs)
       found.expiresAt = Math.max(found.expiresAt, now + want.ttlMs)
       return found.expiresAt
     })
@@ -159,7 +238,9 @@ export function embeddedStore(clock: Clock): Store {
       const final = wants.find(other => other.key === want.key && other.kind === want.kind)
       const difference = (final !== undefined && final.kind !== 'lease' ? final.amount : 0) - want.amount
       if (want.kind === 'sum') {
-        if (live(want.key)?.expiresAt === held.counted[at]) add(want.key, difference, want.ttlMs)
+        if (live(want.key)?.expiresAt !== held.counted[at]) continue
+        add(want.key, difference, want.ttlMs)
+        hold(want.key, -want.amount)
         continue
       }
       const windows = windowsOf(want)
@@ -171,19 +252,17 @@ export function embeddedStore(clock: Clock): Store {
 
   return {
     read: async keys => keys.map(key => live(key)?.value),
-    async write(key, value, ttlMs) {
-      entries.set(key, { value, expiresAt: clock.now() + ttlMs })
-    },
+    write: async (key, value, ttlMs) => put(key, value, ttlMs),
     async claim(key, value, ttlMs) {
       if (live(key) !== undefined) return false
-      entries.set(key, { value, expiresAt: clock.now() + ttlMs })
+      put(key, value, ttlMs)
       return true
     },
     add: async (key, amount, ttlMs) => add(key, amount, ttlMs),
     take: async (id, wants) => take(id, wants),
     settle: async (id, wants) => settle(id, wants),
     async forget(keys) {
-      for (const key of keys) entries.delete(key)
+      for (const key of keys) drop(key)
     },
     announce(topic, message) {
       for (const listener of listeners.get(topic) ?? []) queueMicrotask(() => listener(message))
@@ -197,6 +276,8 @@ export function embeddedStore(clock: Clock): Store {
       closed = true
       stopSweep()
       listeners.clear()
+      writeOut()
+      file?.close()
     },
   }
 }

@@ -42,6 +42,17 @@ export const METRICS = {
   llm_circuit_state: ['gauge', '0 closed, 1 half-open, 2 open', ['provider', 'model']],
   llm_circuit_transitions_total: ['counter', 'changes of a circuit', ['provider', 'model', 'to']],
   llm_key_state: ['gauge', '0 ready, 1 resting, 2 retired', ['provider', 'key']],
+  llm_limited_total: ['counter', 'calls refused by a limit of their client: rpm, tpm, concurrency, budget', ['client', 'limit']],
+  llm_budget_remaining_usd: [
+    'gauge',
+    "what is left of a client's budget; what calls under way have reserved is not left",
+    ['client'],
+  ],
+  llm_spend_usd: [
+    'gauge',
+    'what a provider cost in the present hour, day or month: of all replicas where it has a cap, else of this one today',
+    ['provider', 'period'],
+  ],
   llm_in_flight: ['gauge', 'tries under way', ['target']],
   llm_stream_endings_total: ['counter', 'how streams ended: complete, recovered, broken, abandoned', ['route', 'ending']],
   llm_recoveries_total: [

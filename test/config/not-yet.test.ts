@@ -91,18 +91,13 @@ test('the complete language is understood, and what nothing obeys yet is refused
     [
       'server.workers  "auto" is not available yet',
       'admin.token  "vault:" is not available yet',
-      'state  "state" is not available yet',
+      'state.redis  "redis" is not available yet',
       'providers.openai.keys[1]  "aws-sm:" is not available yet',
       'providers.openai.keys[2].value  "vault:" is not available yet',
       'providers.openai.keys[3].value  "gcp-sm:" is not available yet',
       'providers.openai.health  "health" is not available yet',
-      'providers.openai.spend_cap  "spend_cap" is not available yet',
       'providers.gemini.type  "gemini" is not available yet',
       'clients[0].key  "azure-kv:" is not available yet',
-      'clients[0].rpm  "rpm" is not available yet',
-      'clients[0].tpm  "tpm" is not available yet',
-      'clients[0].concurrency  "concurrency" is not available yet',
-      'clients[0].budget  "budget" is not available yet',
       'telemetry.log.bodies  "errors" is not available yet',
       'telemetry.traces  "traces" is not available yet',
       'telemetry.webhooks  "webhooks" is not available yet',
@@ -118,10 +113,9 @@ test('each is reported where it stands', async () => {
     return `${problem?.line}:${problem?.column}`
   }
   assert.equal(placeOf('server.workers'), '2:84')
-  assert.equal(placeOf('state'), '4:1')
+  assert.equal(placeOf('state.redis'), '5:3')
   assert.equal(placeOf('providers.openai.keys[2].value'), '16:31')
-  assert.equal(placeOf('telemetry.traces'), '69:3')
-  assert.equal(placeOf('clients[0].rpm'), '59:5')
+  assert.equal(placeOf('telemetry.traces'), '68:3')
 })
 
 test('every form of what is to come is refused', async () => {

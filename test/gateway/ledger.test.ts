@@ -18,14 +18,17 @@ function open(more: Partial<Journey> = {}) {
   const clock = heldClock()
   const measured = metrics('test')
   const lines: Record<string, any>[] = []
-  const written = ledger(clock, measured, log('debug', { write: line => lines.push(JSON.parse(line)) }))
+  const settled: Journey[] = []
+  const written = ledger(clock, measured, log('debug', { write: line => lines.push(JSON.parse(line)) }), each =>
+    settled.push(each),
+  )
   const journey = arrive({ clock } as unknown as Gateway, 'the-id', stopper())
   Object.assign(journey, { client: madeClient(), call: madeCall(), route: madeRoute('r', [A, B]), ...more })
   const series = async (name: string) => {
     const { text } = await measured.scrape()
     return text.split('\n').filter(line => line.startsWith(`${name}{`))
   }
-  return { clock, written, journey, lines, series }
+  return { clock, written, journey, lines, series, settled }
 }
 
 const tried = (target: Target, outcome: AttemptRecord['outcome'], more: Partial<AttemptRecord> = {}): AttemptRecord => ({
@@ -36,12 +39,13 @@ const tried = (target: Target, outcome: AttemptRecord['outcome'], more: Partial<
 })
 
 test('a journey is closed once: the first ending counts', async () => {
-  const { written, journey, lines, series } = open({ answeredBy: B, firstTokenMs: 5 })
+  const { written, journey, lines, series, settled } = open({ answeredBy: B, firstTokenMs: 5 })
   written.close(journey, { kind: 'complete' })
   written.close(journey, { kind: 'abandoned' })
   written.close(journey, { kind: 'refused', fault: new Fault('internal') })
   assert.deepEqual(journey.ending, { kind: 'complete' })
   assert.equal(lines.length, 1)
+  assert.deepEqual(settled, [journey])
   assert.deepEqual(await series('llm_requests_total'), [
     'llm_requests_total{route="r",client="team",target="q/b",status="200",stream="false"} 1',
   ])

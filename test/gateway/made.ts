@@ -61,6 +61,7 @@ export const madeClient = (more: Partial<Client> = {}): Client => ({
   routes: undefined,
   require: [],
   tags: {},
+  limits: undefined,
   ...more,
 })
 

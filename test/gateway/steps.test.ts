@@ -18,9 +18,11 @@ interface Options {
   readonly opensAtMs?: Readonly<Record<string, number>>
   readonly deadlineMs?: number
   readonly allowed?: number
+  /** Providers at their cap. */
+  readonly capped?: readonly string[]
 }
 
-function begun({ route = {}, keyReady = false, opensAtMs = {}, deadlineMs = 60_000, allowed = 100 }: Options = {}) {
+function begun({ route = {}, keyReady = false, opensAtMs = {}, deadlineMs = 60_000, allowed = 100, capped = [] }: Options = {}) {
   const clock = heldClock()
   const gone = stopper()
   let extra = allowed
@@ -31,9 +33,11 @@ function begun({ route = {}, keyReady = false, opensAtMs = {}, deadlineMs = 60_0
     random: () => 0.5,
     keys: { anyReady: () => keyReady },
     circuits: { opensAtMs: (target: string) => opensAtMs[target] ?? 0 },
+    spend: { isCapped: (provider: string) => capped.includes(provider), renewsAtMs: () => clock.now() + 5_000 },
   } as unknown as Gateway
   const journey: Journey = arrive(gateway, 'id', gone)
   journey.route = madeRoute('r', [A, B, C], { allowance, ...route })
+  journey.plan = PLAN
   journey.deadlineTicks = clock.ticks() + deadlineMs
   return { clock, gateway, journey, gone, extraLeft: () => extra }
 }
@@ -54,6 +58,22 @@ const step = async ({ gateway, journey }: Begun, target: Target, again = 0) => d
 test('a step that the plan ruled out is passed over with its reason', async () => {
   const { gateway, journey } = begun()
   assert.equal(await decide(gateway, journey, { target: A, again: 0, passedOver: 'tag' }), 'tag')
+})
+
+test('a provider at its spend cap is passed over until its period is over', async () => {
+  const path = begun({ capped: ['p'] })
+  assert.equal(await step(path, A), 'spend-cap')
+  assert.equal(await step(path, C), 'go')
+  passed(path.journey, A, 'passed-over:spend-cap')
+  assert.equal(exhausted(path.gateway, path.journey).details.retryAfterMs, 5_000)
+})
+
+test('a spend cap does not keep the last resort from a circuit that stands in the way of all the rest', () => {
+  const path = begun({ capped: ['p'] })
+  passed(path.journey, A, 'passed-over:spend-cap')
+  assert.equal(lastResort(path.gateway, path.journey), undefined)
+  passed(path.journey, C, 'passed-over:circuit-open')
+  assert.equal(lastResort(path.gateway, path.journey)?.target, C)
 })
 
 test('a step is not begun without time for it', async () => {
@@ -229,10 +249,10 @@ const PLAN = [A, B, C].map(target => ({ target, again: 0 }))
 test('when circuits alone stand in the way, the one that opens soonest is the last resort', () => {
   const { gateway, journey } = begun({ opensAtMs: { 'p/a': 300, 'p/b': 100, 'q/c': 200 } })
   for (const target of [A, B, C]) passed(journey, target, 'passed-over:circuit-open')
-  assert.equal(lastResort(gateway, journey, PLAN)?.target, B)
+  assert.equal(lastResort(gateway, journey)?.target, B)
   passed(journey, madeTarget('p/d'), 'passed-over:tag')
   passed(journey, madeTarget('p/e'), 'passed-over:incapable')
-  assert.equal(lastResort(gateway, journey, PLAN)?.target, B, 'what can never answer this call does not matter')
+  assert.equal(lastResort(gateway, journey)?.target, B, 'what can never answer this call does not matter')
 })
 
 test('there is no last resort when anything but a circuit stood in the way, or when something was tried', () => {
@@ -240,12 +260,12 @@ test('there is no last resort when anything but a circuit stood in the way, or w
     const { gateway, journey } = begun()
     passed(journey, A, 'passed-over:circuit-open')
     passed(journey, B, outcome)
-    assert.equal(lastResort(gateway, journey, PLAN), undefined, outcome)
+    assert.equal(lastResort(gateway, journey), undefined, outcome)
   }
   const { gateway, journey } = begun()
-  assert.equal(lastResort(gateway, journey, PLAN), undefined)
+  assert.equal(lastResort(gateway, journey), undefined)
   passed(journey, A, 'passed-over:tag')
-  assert.equal(lastResort(gateway, journey, PLAN), undefined)
+  assert.equal(lastResort(gateway, journey), undefined)
 })
 
 test('when all attempts failed in one way the client hears that status, else 503', () => {

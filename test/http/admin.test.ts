@@ -58,7 +58,7 @@ async function refused(response: Response, status: number, code: string, param: 
   assert.ok(response.headers.get('x-request-id'))
 }
 
-const PAGES = ['/admin/circuits', '/admin/keys'] as const
+const PAGES = ['/admin/circuits', '/admin/keys', '/admin/spend'] as const
 
 test('metrics, health and readiness ask for no token', async () => {
   for (const at of [gateway, tokenless]) {

@@ -60,7 +60,7 @@ export async function running(yaml: string, options: RunningOptions = {}): Promi
     simulators: new Map([...simulators].map(([name, { url }]) => [name, url])),
   })
   const state = readiness()
-  const { gateway, targets, providerNames } = assembled
+  const { gateway, targets, providerNames, spending } = assembled
   const { slowSenders } = options
   const server = clientServer(gateway, {
     maxBodyBytes: config.server.max_body,
@@ -68,7 +68,7 @@ export async function running(yaml: string, options: RunningOptions = {}): Promi
     ...(slowSenders !== undefined && { slowSenders }),
   })
   const token = config.admin.token?.reveal()
-  const admin = adminServer({ gateway, targets, providerNames, metrics: measured, readiness: state, token })
+  const admin = adminServer({ gateway, targets, providerNames, spending, metrics: measured, readiness: state, token })
   const url = await server.app.listen({ host: '127.0.0.1', port: 0 })
   const adminUrl = await admin.listen({ host: '127.0.0.1', port: 0 })
 

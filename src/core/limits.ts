@@ -1,0 +1,55 @@
+/*
+ * Limits of requests, tokens and calls in flight, as wants of a store. Clients have them here and provider keys have them upstream: what
+ * is counted is the same, and the keys of one holder share a hash tag, so that one command can take them all in a cluster, too.
+ */
+import type { Want } from './store.ts'
+
+/** What is undefined is unlimited. */
+export interface Limits {
+  /** Requests a minute. */
+  readonly rpm?: number
+  /** Tokens a minute. */
+  readonly tpm?: number
+  /** Calls in flight. */
+  readonly concurrency?: number
+}
+
+export type LimitName = keyof Limits
+
+export const MINUTE_MS = 60_000
+
+/** What a holder's limits are called in the store. `holder` must be unique among all that have limits. */
+export const limitKey = (holder: string, name: string) => `limit:{${holder}}:${name}`
+
+/**
+ * What one call wants of the limits that there are.
+ * @param tokens the estimate to reserve; what was used is settled afterwards
+ * @param leaseTtlMs when the place of a call whose process died is free again; longer than any call may last
+ */
+export function limitWants(holder: string, { rpm, tpm, concurrency }: Limits, tokens: number, leaseTtlMs: number): Want[] {
+  const wants: Want[] = []
+  if (concurrency !== undefined) {
+    wants.push({ kind: 'lease', key: limitKey(holder, 'concurrency'), limit: concurrency, ttlMs: leaseTtlMs })
+  }
+  if (rpm !== undefined) wants.push({ kind: 'rate', key: limitKey(holder, 'rpm'), amount: 1, limit: rpm, windowMs: MINUTE_MS })
+  if (tpm !== undefined) {
+    // A call larger than the whole limit would never fit; it may pass when nothing else does.
+    const amount = Math.min(tokens, tpm)
+    wants.push({ kind: 'rate', key: limitKey(holder, 'tpm'), amount, limit: tpm, windowMs: MINUTE_MS })
+  }
+  return wants
+}
+
+/** Which limit a want was made for; undefined when it is of another kind. */
+export function limitOf(want: Want): LimitName | undefined {
+  if (want.kind === 'lease') return 'concurrency'
+  if (want.kind === 'sum') return undefined
+  return want.key.endsWith(':tpm') ? 'tpm' : 'rpm'
+}
+
+/** The wants as they are to be settled: a request stays a request, tokens are those that were used, where that is known. */
+export function limitsUsed(wants: readonly Want[], tokens: number | undefined): Want[] {
+  return wants.map(want =>
+    tokens !== undefined && want.kind === 'rate' && limitOf(want) === 'tpm' ? { ...want, amount: tokens } : want,
+  )
+}
