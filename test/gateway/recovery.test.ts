@@ -163,6 +163,69 @@ describe('a stream that breaks off after content', () => {
     assert.equal((await lineOf(gateway)).ending, 'broken')
   })
 
+  describe('with `recover: prefill`', () => {
+    const prefills = (name: string) => ({
+      type: 'openai-compatible',
+      base_url: `simulator:${name}/v1`,
+      models: { m: { prefill: true } },
+      retry: { attempts: 0 },
+    })
+    const asked = (gateway: Running, name: string) =>
+      gateway.simulators.get(name)!.calls.map(({ body }: any) => body.messages.at(-1))
+
+    it('is handed to a target that can go on with it, though others come before', async () => {
+      const gateway = await running(
+        JSON.stringify({
+          simulators: [
+            { name: 'a', script: [CUT], answer: ANSWER },
+            { name: 'b', answer: 'Quite another answer.' },
+            { name: 'c', answer: ANSWER },
+          ],
+          providers: {
+            a: { type: 'openai', base_url: 'simulator:a/v1', keys: ['k'], retry: { attempts: 0 } },
+            b: { type: 'openai', base_url: 'simulator:b/v1', keys: ['k'], retry: { attempts: 0 } },
+            c: prefills('c'),
+          },
+          routes: { r: { targets: ['a/m', 'b/m', 'c/m'], recover: 'prefill' } },
+        }),
+      )
+      open.push(gateway)
+      const raw = await (await gateway.call({ ...STREAM, max_tokens: 100 })).text()
+      const { text, done, chunks } = await readStream(new Response(raw))
+      assert.deepEqual({ text, done }, { text: ANSWER, done: true })
+      assert.match(raw, /^: recovered by prefill$/m)
+      assert.deepEqual(asked(gateway, 'c'), [{ role: 'assistant', content: 'One two three four' }])
+      assert.equal(gateway.simulators.get('b')!.counts.total, 0)
+      const [{ body }] = gateway.simulators.get('c')!.calls as any
+      assert.ok(body.max_tokens < 100 && body.max_tokens >= 90, `what the client has counts: ${body.max_tokens} are left`)
+      const { usage } = chunks.at(-1)!
+      assert.ok(usage.completion_tokens >= 12, 'what the client got is counted, not the rest alone')
+      assert.equal(await gateway.metric('llm_recoveries_total', { kind: 'prefill', result: 'recovered' }), 1)
+    })
+
+    it('and refused there, is spliced by the same target', async () => {
+      const gateway = await running(
+        JSON.stringify({
+          simulators: [
+            { name: 'a', script: [CUT], answer: ANSWER },
+            { name: 'c', answer: ANSWER, prefill: 'refuse' },
+          ],
+          providers: {
+            a: { type: 'openai', base_url: 'simulator:a/v1', keys: ['k'], retry: { attempts: 0 } },
+            c: prefills('c'),
+          },
+          routes: { r: { targets: ['a/m', 'c/m'], recover: 'prefill' } },
+        }),
+      )
+      open.push(gateway)
+      const { text, done } = await readStream(await gateway.call(STREAM))
+      assert.deepEqual({ text, done }, { text: ANSWER, done: true })
+      assert.equal(gateway.simulators.get('c')!.counts.total, 2)
+      assert.equal(await gateway.metric('llm_recoveries_total', { kind: 'prefill', result: 'failed' }), 1)
+      assert.equal(await gateway.metric('llm_recoveries_total', { kind: 'splice', result: 'recovered' }), 1)
+    })
+  })
+
   it('is not recovered with `recover: off`, nor when the call is refused by policy', async () => {
     const gateway = await start([{ script: [CUT] }, {}], { recover: 'off' })
     const { text, done, error } = await readStream(await gateway.call(STREAM))
