@@ -42,7 +42,9 @@ export function log(level: LogLevel, to?: DestinationStream): Log {
     if (number < least) return () => {}
     return (message, fields = {}) => {
       const others = JSON.stringify(fields).slice(1)
-      output.write(`{"level":${number},"time":"${timestamp()}","msg":${JSON.stringify(message)}${others === '}' ? '' : ','}${others}\n`)
+      output.write(
+        `{"level":${number},"time":"${timestamp()}","msg":${JSON.stringify(message)}${others === '}' ? '' : ','}${others}\n`,
+      )
     }
   }
 
