@@ -65,7 +65,7 @@ export function scanObject(bytes: Buffer, maxDepth: number): Map<string, Span> |
       const endsMember = depth === 1 && byte !== CLOSE_ARRAY
       if (endsMember && keyStart !== -1) {
         if (valueStart === -1) return 'not-an-object'
-        const key = keyOf(bytes, text, keyStart, keyEnd)
+        const key = keyOf(bytes, keyStart, keyEnd)
         if (key === undefined) return 'not-an-object'
         if (spans.has(key)) return { duplicate: key }
         spans.set(key, { start: keyStart, valueStart, end: valueEnd })
@@ -167,8 +167,9 @@ function closingQuote(text: string, open: number): number {
   }
 }
 
-function keyOf(bytes: Buffer, text: string, start: number, end: number): string | undefined {
-  const plain = text.slice(start + 1, end - 1)
+function keyOf(bytes: Buffer, start: number, end: number): string | undefined {
+  // Not a slice of the whole text, which would live as long as the key.
+  const plain = bytes.toString('latin1', start + 1, end - 1)
   if (PLAIN.test(plain)) return plain
   try {
     return JSON.parse(bytes.toString('utf8', start, end)) as string
