@@ -60,21 +60,24 @@ function canonical(value: unknown, members: { count: number }, without?: Readonl
  */
 function isReadAlike({ dialect, source }: ChatCall, members: number): boolean {
   const bytes = Buffer.from(source.bytes.buffer, source.bytes.byteOffset, source.bytes.byteLength)
-  if (dialect === 'chat') return colons(bytes) === members
+  // One character per byte: what is looked for is ASCII.
+  const found = colons(bytes.toString('latin1'))
+  if (dialect === 'chat') return found === members
   const own = { count: 0 }
   canonical(tryParse(bytes.toString('utf8')), own)
-  return colons(bytes) === own.count
+  return found === own.count
 }
 
 const QUOTE = 0x22
 const COLON = 0x3a
 
 /** Outside of strings there is one for each member of an object, those that stand twice included. */
-function colons(bytes: Buffer): number {
+function colons(text: string): number {
   let count = 0
-  for (let at = 0; at < bytes.length; at++) {
-    if (bytes[at] === COLON) count++
-    else if (bytes[at] === QUOTE) at = closingQuote(bytes, at)
+  for (let at = 0; at < text.length; at++) {
+    const code = text.charCodeAt(at)
+    if (code === COLON) count++
+    else if (code === QUOTE) at = closingQuote(text, at)
   }
   return count
 }

@@ -34,6 +34,8 @@ const COLON = 0x3a
  * use the result only together with a JSON.parse of the same bytes that succeeded.
  */
 export function scanObject(bytes: Buffer, maxDepth: number): Map<string, Span> | ScanProblem {
+  // One character per byte: a string is searched in a fraction of the time that a buffer takes.
+  const text = bytes.toString('latin1')
   const spans = new Map<string, Span>()
   let at = skipSpace(bytes, 0)
   if (bytes[at] !== OPEN_OBJECT) return 'not-an-object'
@@ -42,11 +44,11 @@ export function scanObject(bytes: Buffer, maxDepth: number): Map<string, Span> |
   let keyEnd = -1
   let valueStart = -1
   let valueEnd = -1
-  for (at++; at < bytes.length; at++) {
-    const byte = bytes[at]!
+  for (at++; at < text.length; at++) {
+    const byte = text.charCodeAt(at)
     if (byte <= 0x20) continue
     if (byte === QUOTE) {
-      const close = closingQuote(bytes, at)
+      const close = closingQuote(text, at)
       if (close === -1) return 'not-an-object'
       if (depth === 1) {
         if (keyStart === -1) {
@@ -175,23 +177,27 @@ function skipSpace(bytes: Uint8Array, from: number): number {
   return at
 }
 
+/** A key that says what its bytes say: ASCII without escapes. */
+const PLAIN = /^[^\\\x80-\xff]*$/
+
 /** The offset of the quote that closes the string opened at `open`; -1 when there is none. */
-export function closingQuote(bytes: Buffer, open: number): number {
+export function closingQuote(text: string, open: number): number {
   let at = open
   for (;;) {
-    at = bytes.indexOf(QUOTE, at + 1)
+    at = text.indexOf('"', at + 1)
     if (at === -1) return -1
     let escapes = 0
-    while (bytes[at - 1 - escapes] === BACKSLASH) escapes++
+    while (text.charCodeAt(at - 1 - escapes) === BACKSLASH) escapes++
     if (escapes % 2 === 0) return at
   }
 }
 
 function keyOf(bytes: Buffer, start: number, end: number): string | undefined {
-  const text = bytes.toString('utf8', start + 1, end - 1)
-  if (!text.includes('\\')) return text
+  // Not a slice of the whole text, which would live as long as the key.
+  const plain = bytes.toString('latin1', start + 1, end - 1)
+  if (PLAIN.test(plain)) return plain
   try {
-    return JSON.parse(`"${text}"`) as string
+    return JSON.parse(bytes.toString('utf8', start, end)) as string
   } catch {
     return undefined
   }

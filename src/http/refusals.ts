@@ -11,16 +11,10 @@ export function httpFault(error: unknown, maxBodyBytes: number): Fault {
   if (error instanceof Fault) return error
   switch ((error as { code?: string }).code) {
     case 'FST_ERR_CTP_BODY_TOO_LARGE':
-      return new Fault('too-large', {
-        message: `The request body is larger than ${maxBodyBytes} bytes, the most that is taken here.`,
-      })
+      return tooLarge(maxBodyBytes)
     case 'FST_ERR_CTP_INVALID_MEDIA_TYPE':
     case 'FST_ERR_CTP_INVALID_CONTENT_TYPE':
-      return new Fault('bad-request', {
-        status: 415,
-        code: 'unsupported_media_type',
-        message: 'The body must be JSON. Send it with "content-type: application/json".',
-      })
+      return notJson()
     case 'FST_ERR_CTP_INVALID_CONTENT_LENGTH':
       return new Fault('bad-request', {
         message: 'The body is not as long as its content-length says.',
@@ -39,6 +33,16 @@ export function httpFault(error: unknown, maxBodyBytes: number): Fault {
       return faultOf(error)
   }
 }
+
+export const tooLarge = (maxBodyBytes: number) =>
+  new Fault('too-large', { message: `The request body is larger than ${maxBodyBytes} bytes, the most that is taken here.` })
+
+export const notJson = () =>
+  new Fault('bad-request', {
+    status: 415,
+    code: 'unsupported_media_type',
+    message: 'The body must be JSON. Send it with "content-type: application/json".',
+  })
 
 /** A body that must be unpacked first: not taken, since a small one can come to fill the memory. */
 export const packed = () =>

@@ -12,27 +12,38 @@ const SMALL_BYTES = 16 * 1024
 const TAKEN = ['drain', 'finish', 'close'] as const
 
 /** Resolves when all is written or the client has gone. `gone` is called for one that stopped reading. */
-export async function send(raw: ServerResponse, reply: Reply, clock: Clock, gone: () => void): Promise<void> {
-  if (reply.stream === undefined) {
-    const body = reply.body ?? Buffer.alloc(0)
-    raw.writeHead(reply.status, Object.assign(reply.headers, { 'content-length': String(body.length) }))
-    if (body.length <= SMALL_BYTES) {
-      // As text of one byte per character Node puts it behind the head, and both go out in one piece.
-      raw.end(Buffer.from(body.buffer, body.byteOffset, body.length).toString('latin1'), 'latin1')
-      return finished(raw, clock, gone)
-    }
+export function send(raw: ServerResponse, reply: Reply, clock: Clock, gone: () => void): Promise<void> {
+  return reply.stream === undefined ? sendWhole(raw, reply, clock, gone) : sendStream(raw, reply, reply.stream, clock, gone)
+}
+
+async function sendWhole(raw: ServerResponse, reply: Reply, clock: Clock, gone: () => void): Promise<void> {
+  const body = reply.body ?? Buffer.alloc(0)
+  raw.writeHead(reply.status, Object.assign(reply.headers, { 'content-length': String(body.length) }))
+  if (body.length <= SMALL_BYTES) {
+    // As text of one byte per character Node puts it behind the head, and both go out in one piece.
+    raw.end(Buffer.from(body.buffer, body.byteOffset, body.length).toString('latin1'), 'latin1')
+  } else {
     let at = 0
     for (; body.length - at > PIECE_BYTES && !raw.destroyed; at += PIECE_BYTES) {
       if (!raw.write(body.subarray(at, at + PIECE_BYTES))) await drained(raw, clock, gone)
     }
     raw.end(body.subarray(at))
-    return finished(raw, clock, gone)
   }
+  if (isWaiting(raw)) await drained(raw, clock, gone)
+}
+
+async function sendStream(
+  raw: ServerResponse,
+  reply: Reply,
+  stream: AsyncIterator<Uint8Array, void>,
+  clock: Clock,
+  gone: () => void,
+): Promise<void> {
   raw.writeHead(reply.status, reply.headers)
   const heart = heartbeat(raw, reply, clock)
   try {
     for (;;) {
-      const { done, value } = await reply.stream.next()
+      const { done, value } = await stream.next()
       if (done || raw.destroyed) break
       heart.beatNotBefore(clock.ticks())
       if (!raw.write(value)) await drained(raw, clock, gone)
@@ -41,13 +52,11 @@ export async function send(raw: ServerResponse, reply: Reply, clock: Clock, gone
     heart.stop()
     raw.end()
   }
-  return finished(raw, clock, gone)
+  if (isWaiting(raw)) await drained(raw, clock, gone)
 }
 
 /** What was written last may wait for the client, too; most of the time the kernel has taken it already. */
-async function finished(raw: ServerResponse, clock: Clock, gone: () => void): Promise<void> {
-  if (raw.writableLength > 0 && !raw.destroyed) await drained(raw, clock, gone)
-}
+const isWaiting = (raw: ServerResponse) => raw.writableLength > 0 && !raw.destroyed
 
 /** Resolves when the client has taken what was written, or the connection has ended; ends it when the client takes too long. */
 function drained(raw: ServerResponse, clock: Clock, gone: () => void): Promise<void> {

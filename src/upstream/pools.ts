@@ -37,31 +37,44 @@ export interface Pools {
 const KEEP_ALIVE_MS = 60_000
 
 export function pools(clock: Clock): Pools {
-  const byKey = new Map<string, Pool>()
+  const all: Pool[] = []
 
-  function poolFor(origin: string, connectMs: number, pipelining: 0 | 1): Pool {
-    const key = `${origin} ${connectMs} ${pipelining}`
-    let pool = byKey.get(key)
-    if (pool === undefined) {
-      pool = new Pool(origin, {
-        allowH2: false,
-        pipelining,
-        keepAliveTimeout: KEEP_ALIVE_MS,
-        headersTimeout: 0,
-        bodyTimeout: 0,
-        connect: connector(clock, connectMs),
-      })
-      byKey.set(key, pool)
+  /** One pool per origin and time to connect, kept by both: a key put together from them would cost a string per call. */
+  function pooled(pipelining: 0 | 1): (origin: string, connectMs: number) => Pool {
+    const byOrigin = new Map<string, Map<number, Pool>>()
+    return (origin, connectMs) => {
+      let byTime = byOrigin.get(origin)
+      if (byTime === undefined) {
+        byTime = new Map()
+        byOrigin.set(origin, byTime)
+      }
+      let pool = byTime.get(connectMs)
+      if (pool === undefined) {
+        pool = opened(origin, connectMs, pipelining)
+        byTime.set(connectMs, pool)
+      }
+      return pool
     }
+  }
+
+  function opened(origin: string, connectMs: number, pipelining: 0 | 1): Pool {
+    const pool = new Pool(origin, {
+      allowH2: false,
+      pipelining,
+      keepAliveTimeout: KEEP_ALIVE_MS,
+      headersTimeout: 0,
+      bodyTimeout: 0,
+      connect: connector(clock, connectMs),
+    })
+    all.push(pool)
     return pool
   }
 
   return {
-    kept: (origin, connectMs) => poolFor(origin, connectMs, 1),
-    fresh: (origin, connectMs) => poolFor(origin, connectMs, 0),
+    kept: pooled(1),
+    fresh: pooled(0),
     async close() {
-      await Promise.all([...byKey.values()].map(pool => pool.destroy()))
-      byKey.clear()
+      await Promise.all(all.map(pool => pool.destroy()))
     },
   }
 }

@@ -14,8 +14,9 @@ describe('a client that waits to be asked for its body', () => {
 
   const body = JSON.stringify({ model: 'pair', messages: HELLO })
 
-  function head(key: string): string {
-    return post(body, { authorization: `Bearer ${key}`, expect: '100-continue', connection: 'close' }).slice(0, -body.length)
+  function head(key: string, more: Readonly<Record<string, string>> = {}): string {
+    const headers = { authorization: `Bearer ${key}`, expect: '100-continue', connection: 'close', ...more }
+    return post(body, headers).slice(0, -body.length)
   }
 
   it('is asked once its key is known, and answered', async () => {
@@ -23,6 +24,19 @@ describe('a client that waits to be asked for its body', () => {
     await client.hears('HTTP/1.1 100 Continue\r\n\r\n')
     client.send(body)
     assert.match(await client.closed(), /^HTTP\/1\.1 100 Continue\r\n\r\nHTTP\/1\.1 200 OK\r\n/)
+  })
+
+  it('is refused without being asked when it can be seen from the head that the body will not do', async () => {
+    for (const [more, status] of [
+      [{ 'content-type': 'text/plain' }, 415],
+      [{ 'content-encoding': 'gzip' }, 415],
+      [{ 'content-length': String(2 ** 40) }, 413],
+    ] as const) {
+      const client = await rawClient(gateway.url, head('team-key', more))
+      const heard = await client.closed()
+      assert.match(heard, new RegExp(`^HTTP/1\\.1 ${status} `))
+      assert.doesNotMatch(heard, /100 Continue/)
+    }
   })
 
   it('is refused without being asked when its key is wrong', async () => {

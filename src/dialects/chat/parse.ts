@@ -56,24 +56,24 @@ const isCount: Check = value => Number.isInteger(value) && (value as number) >= 
 const isObject: Check = value => asObject(value) !== undefined
 
 /** The optional fields that the gateway or its translators read; null stands for absent, as at OpenAI. */
-const OPTIONAL: readonly (readonly [field: string, expected: string, check: Check])[] = [
-  ['stream', 'a boolean', isBoolean],
-  ['stream_options', 'an object', isObject],
-  ['max_tokens', 'an integer of at least 1', isCount],
-  ['max_completion_tokens', 'an integer of at least 1', isCount],
-  ['n', 'an integer of at least 1', isCount],
-  ['temperature', 'a number', isNumber],
-  ['top_p', 'a number', isNumber],
-  ['presence_penalty', 'a number', isNumber],
-  ['frequency_penalty', 'a number', isNumber],
-  ['seed', 'an integer', Number.isInteger],
-  ['stop', 'a string or an array of strings', value => isString(value) || (Array.isArray(value) && value.every(isString))],
-  ['tool_choice', 'a string or an object', value => isString(value) || isObject(value)],
-  ['parallel_tool_calls', 'a boolean', isBoolean],
-  ['response_format', 'an object with a "type"', value => isString(asObject(value)?.type)],
-  ['reasoning_effort', 'a string', isString],
-  ['user', 'a string', isString],
-]
+const OPTIONAL: ReadonlyMap<string, readonly [expected: string, check: Check]> = new Map([
+  ['stream', ['a boolean', isBoolean]],
+  ['stream_options', ['an object', isObject]],
+  ['max_tokens', ['an integer of at least 1', isCount]],
+  ['max_completion_tokens', ['an integer of at least 1', isCount]],
+  ['n', ['an integer of at least 1', isCount]],
+  ['temperature', ['a number', isNumber]],
+  ['top_p', ['a number', isNumber]],
+  ['presence_penalty', ['a number', isNumber]],
+  ['frequency_penalty', ['a number', isNumber]],
+  ['seed', ['an integer', Number.isInteger]],
+  ['stop', ['a string or an array of strings', value => isString(value) || (Array.isArray(value) && value.every(isString))]],
+  ['tool_choice', ['a string or an object', value => isString(value) || isObject(value)]],
+  ['parallel_tool_calls', ['a boolean', isBoolean]],
+  ['response_format', ['an object with a "type"', value => isString(asObject(value)?.type)]],
+  ['reasoning_effort', ['a string', isString]],
+  ['user', ['a string', isString]],
+])
 
 function check(body: Readonly<Record<string, unknown>>): void {
   if (body.model === undefined) throw bad('"model" is missing. Name the model to use.', 'model', 'missing_required_parameter')
@@ -81,9 +81,12 @@ function check(body: Readonly<Record<string, unknown>>): void {
   if (!MODEL_NAME.test(body.model)) {
     throw bad('"model" must be 1 to 256 printable ASCII characters without spaces.', 'model', 'invalid_model_name')
   }
-  for (const [field, expected, fits] of OPTIONAL) {
+  for (const field in body) {
+    const known = OPTIONAL.get(field)
+    if (known === undefined) continue
+    const [expected, fits] = known
     const value = body[field]
-    if (value !== undefined && value !== null && !fits(value)) throw wrongType(field, expected, value)
+    if (value !== null && !fits(value)) throw wrongType(field, expected, value)
   }
   checkMessages(body.messages)
   checkTools(body.tools)

@@ -26,9 +26,11 @@ export function wholeWriter(call: ChatCall, createdMs: number): AnswerWriter {
   let id: string | undefined
   let model = call.model
   let usage: Usage | undefined
-  const choices = new Map<number, Choice>()
+  // Of what is passed on as it came, nobody asks for them.
+  let choices: Map<number, Choice> | undefined
 
   function choiceAt(index: number): Choice {
+    choices ??= new Map()
     let choice = choices.get(index)
     if (choice === undefined) {
       choice = {
@@ -63,7 +65,7 @@ export function wholeWriter(call: ChatCall, createdMs: number): AnswerWriter {
       object: 'chat.completion',
       created: Math.floor(createdMs / 1000),
       model,
-      choices: [...choices].sort(([a], [b]) => a - b).map(([index, choice]) => written(index, choice)),
+      choices: [...(choices ?? [])].sort(([a], [b]) => a - b).map(([index, choice]) => written(index, choice)),
       ...(counted !== undefined && { usage: counted }),
     }
     return Buffer.from(JSON.stringify(body))

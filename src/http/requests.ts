@@ -1,0 +1,96 @@
+/*
+ * Requests in our hands, from their heads to the ends of their answers: those that Fastify routes and the calls that come past it. A
+ * journey begins with the head of a request, whoever reads the rest; what is answered is written to the raw response.
+ */
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { Fault } from '../core/fault.ts'
+import { type Stopper, stopper } from '../core/stop.ts'
+import { chat } from '../dialects/chat/chat.ts'
+import type { Gateway, Journey } from '../gateway/gateway.ts'
+import { arrive, identify, type Reply, refuse } from '../gateway/journey.ts'
+import type { Readiness } from './health.ts'
+import { draining } from './refusals.ts'
+import { send } from './send.ts'
+
+/** One of them. */
+export interface UnderWay {
+  readonly journey: Journey
+  readonly request: IncomingMessage
+  readonly raw: ServerResponse
+  readonly stopper: Stopper
+}
+
+export interface Requests {
+  /** The head of a request has come. */
+  begin(request: IncomingMessage, raw: ServerResponse): UnderWay
+  /** Who asks, and whether anything new is begun here. Throws a Fault. */
+  identify(underWay: UnderWay): void
+  answer(underWay: UnderWay, reply: Reply): void
+  /** Refuses before there is a call, and does not wait for the rest of the body. */
+  refuse(underWay: UnderWay, fault: Fault): void
+  all(): readonly UnderWay[]
+}
+
+const REQUEST_ID = /^[\w.:-]{1,128}$/
+
+export function requests(gateway: Gateway, readiness: Readiness): Requests {
+  const kept = places<UnderWay>()
+
+  function answer({ raw, stopper }: UnderWay, reply: Reply): void {
+    const gone = () => stopper.stop(new Fault('client-gone'))
+    send(raw, reply, gateway.clock, gone).catch(() => raw.destroy())
+  }
+
+  return {
+    begin(request, raw) {
+      const shown = request.headers['x-request-id']
+      const requestId = typeof shown === 'string' && REQUEST_ID.test(shown) ? shown : undefined
+      const stop = stopper()
+      const begun = { journey: arrive(gateway, requestId, stop), request, raw, stopper: stop }
+      const place = kept.take(begun)
+      // Not Fastify's request.signal, which aborts as soon as the body of a POST has been read.
+      raw.on('close', () => {
+        kept.leave(place)
+        if (!raw.writableFinished) stop.stop(new Fault('client-gone'))
+      })
+      return begun
+    },
+    identify({ journey, request }) {
+      if (!readiness.ready()) throw draining()
+      identify(gateway, journey, request.headers.authorization)
+    },
+    answer,
+    refuse(underWay, fault) {
+      const { journey, request, raw } = underWay
+      const reply = refuse(gateway, chat, journey, fault)
+      if (!request.complete) {
+        raw.setHeader('connection', 'close')
+        raw.once('finish', () => request.destroy())
+      }
+      answer(underWay, reply)
+    },
+    all: kept.all,
+  }
+}
+
+/**
+ * A set that is cheap to change. Not a Map: at thousands of changes a second a Map grows new tables all the time, and an old one that the
+ * garbage collector has not come to yet keeps alive all that went through the new ones. Places in an array leave nothing behind.
+ */
+function places<Each>() {
+  const taken: (Each | undefined)[] = []
+  const free: number[] = []
+  return {
+    /** @returns its place */
+    take(each: Each): number {
+      const place = free.pop() ?? taken.length
+      taken[place] = each
+      return place
+    },
+    leave(place: number) {
+      taken[place] = undefined
+      free.push(place)
+    },
+    all: () => taken.filter(each => each !== undefined),
+  }
+}
