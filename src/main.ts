@@ -14,12 +14,12 @@ import { summary } from './config/summary.ts'
 import { systemClock } from './core/clock.ts'
 import { assemble } from './gateway/assemble.ts'
 import { keyHash } from './gateway/clients.ts'
+import { storeOf } from './gateway/store-of.ts'
 import { adminServer } from './http/admin.ts'
 import { readiness } from './http/health.ts'
 import { clientServer } from './http/server.ts'
 import { available } from './providers/registry.ts'
 import { type Simulator, startSimulator } from './simulator/simulator.ts'
-import { embeddedStore } from './state/embedded.ts'
 import { log } from './telemetry/log.ts'
 import { metrics } from './telemetry/metrics.ts'
 
@@ -56,7 +56,7 @@ async function serve(file: string | undefined): Promise<void> {
   const simulators = await startAll(config)
   const { gateway, targets, providerNames, close } = assemble({
     config,
-    store: embeddedStore(systemClock),
+    store: await storeOf(config, { clock: systemClock, random: Math.random, log: logged, metrics: measured }),
     clock: systemClock,
     random: Math.random,
     log: logged,

@@ -5,6 +5,7 @@
  */
 import type { Clock } from '../core/clock.ts'
 import type { Store, Taken, Want } from '../core/store.ts'
+import { checkTags } from './hash-tag.ts'
 
 interface Entry {
   value: string
@@ -117,6 +118,7 @@ export function embeddedStore(clock: Clock): Store {
   }
 
   function take(id: string, wants: readonly Want[]): Taken {
+    checkTags(wants)
     const held = holdings.get(id)
     if (held !== undefined) return held.taken
     const left: number[] = []

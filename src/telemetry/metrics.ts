@@ -40,6 +40,7 @@ export const METRICS = {
   llm_key_state: ['gauge', '0 ready, 1 resting, 2 retired', ['provider', 'key']],
   llm_in_flight: ['gauge', 'tries under way', ['target']],
   llm_stream_endings_total: ['counter', 'how streams ended: complete, recovered, broken, abandoned', ['route', 'ending']],
+  llm_state_degraded: ['gauge', '1 while Redis is away and the gateway works on from memory, else 0', []],
   llm_build_info: ['gauge', 'always 1', ['version']],
 } as const satisfies Record<string, readonly ['counter' | 'gauge' | 'histogram', help: string, labels: readonly string[]]>
 

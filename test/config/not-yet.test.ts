@@ -91,7 +91,7 @@ test('the complete language is understood, and what nothing obeys yet is refused
     [
       'server.workers  "auto" is not available yet',
       'admin.token  "vault:" is not available yet',
-      'state  "state" is not available yet',
+      'state.file  "file" is not available yet',
       'providers.openai.keys[1]  "aws-sm:" is not available yet',
       'providers.openai.keys[2].value  "vault:" is not available yet',
       'providers.openai.keys[3].value  "gcp-sm:" is not available yet',
@@ -127,7 +127,7 @@ test('each is reported where it stands', async () => {
     return `${problem?.line}:${problem?.column}`
   }
   assert.equal(placeOf('server.workers'), '2:84')
-  assert.equal(placeOf('state'), '4:1')
+  assert.equal(placeOf('state.file'), '8:3')
   assert.equal(placeOf('providers.openai.keys[2].value'), '16:31')
   assert.equal(placeOf('routes.gpt-4.choose'), '36:13')
   assert.equal(placeOf('clients[0].rpm'), '59:5')
