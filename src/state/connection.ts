@@ -12,6 +12,8 @@ export interface Connection {
   /** Whether keys lie on several nodes, so that one command reaches keys of one slot only. */
   readonly spread: boolean
   ready(): boolean
+  /** Has every node know these scripts, so that the first calls need not bring them. */
+  load(scripts: readonly string[]): Promise<unknown>
   /** Hears on this channel from now on; called again it makes sure, and that the connection lives. */
   subscribe(channel: string): Promise<unknown>
   close(): void
@@ -54,7 +56,9 @@ export function connect(address: RedisAddress, random: () => number, { lost, rea
   if (address.kind === 'cluster') {
     const options = {
       redisOptions: shared,
-      enableOfflineQueue: false,
+      // Without it, the first command for a node would be refused while that node is being connected to. Nothing is sent to a cluster that
+      // is not ready, so hardly anything ever waits in it.
+      enableOfflineQueue: true,
       clusterRetryStrategy: delay,
       slotsRefreshTimeout: CONNECT_TIMEOUT_MS,
       slotsRefreshInterval: 5_000,
@@ -68,26 +72,39 @@ export function connect(address: RedisAddress, random: () => number, { lost, rea
     cluster.on('error', note)
     cluster.on('node error', note)
     cluster.on('close', onClose)
+    cluster.on('+node', (node: Redis) => void (node.status === 'wait' && node.connect().catch(() => undefined)))
     cluster.on('ready', ready)
     cluster.on('message', (_channel: string, text: string) => message(text))
     return {
       client: cluster,
       spread: true,
       ready: () => cluster.status === 'ready',
+      load: scripts => Promise.all(cluster.nodes('master').flatMap(node => scripts.map(lua => node.script('LOAD', lua)))),
       subscribe: channel => cluster.subscribe(channel),
       close: () => cluster.disconnect(),
     }
   }
 
+  // The sentinels tell of a new master; the old one may still answer, as a replica that takes no writes. Many commands may find that out
+  // at once, and one new connection is enough.
+  let renewing = false
+  const renewsOnce = (error: Error) => {
+    if (renewing || !error.message.startsWith('READONLY')) return false
+    renewing = true
+    return 1
+  }
   const options = { ...shared, db: address.db, enableOfflineQueue: false, retryStrategy: delay } satisfies RedisOptions
   const client =
     address.kind === 'sentinel'
-      ? new Redis({ ...options, ...sentinelOptions(address, delay) })
+      ? new Redis({ ...options, ...sentinelOptions(address, delay), reconnectOnError: renewsOnce })
       : new Redis({ ...options, ...address.hosts[0] })
   // It may wait in a queue for its connection: to hear twice is to hear once.
   const subscriber = client.duplicate({ enableOfflineQueue: true })
   client.on('error', note)
-  client.on('close', onClose)
+  client.on('close', () => {
+    renewing = false
+    onClose()
+  })
   client.on('ready', ready)
   subscriber.on('error', () => undefined)
   subscriber.on('message', (_channel, text) => message(text))
@@ -95,6 +112,7 @@ export function connect(address: RedisAddress, random: () => number, { lost, rea
     client,
     spread: false,
     ready: () => client.status === 'ready',
+    load: scripts => Promise.all(scripts.map(lua => client.script('LOAD', lua))),
     subscribe: channel => subscriber.subscribe(channel),
     close() {
       client.disconnect()
@@ -111,10 +129,8 @@ function sentinelOptions(address: RedisAddress, delay: (times: number) => number
     ...(address.tls && { enableTLSForSentinelMode: true, sentinelTLS: {} }),
     sentinelCommandTimeout: CONNECT_TIMEOUT_MS,
     sentinelRetryStrategy: delay,
-    // The sentinels tell of a new master; the old one may still answer, as a replica that takes no writes.
     failoverDetector: true,
     sentinelReconnectStrategy: delay,
-    reconnectOnError: (error: Error) => (error.message.startsWith('READONLY') ? 1 : false),
   } satisfies RedisOptions
 }
 

@@ -58,6 +58,7 @@ const CLOCK_STALE_MS = 10_000
 /** How far the clocks of a cluster's nodes may be apart: we know that of the last one which answered. */
 const NODES_APART_MS = 1_000
 const KEYS_AT_ONCE = 500
+const SCRIPTS = [TAKE, SETTLE, ADD, PRESENT].map(({ lua }) => lua)
 
 export function redisStore(options: RemoteOptions): RemoteStore {
   const { address, prefix, commandTimeoutMs, clock } = options
@@ -73,8 +74,8 @@ export function redisStore(options: RemoteOptions): RemoteStore {
     ready() {
       // Behind the new connection there may be another Redis, with a clock of its own.
       redisClock = { offset: 0, trip: Number.POSITIVE_INFINITY, readAt: Number.NEGATIVE_INFINITY }
-      void bounded(() => connection.subscribe(channel)).catch(() => undefined)
-      options.onReady()
+      // What fails here fails again at the first check, and is reported there.
+      void bounded(() => connection.load(SCRIPTS)).then(options.onReady, options.onReady)
     },
     message(text) {
       const end = text.indexOf('\n')
@@ -90,6 +91,7 @@ export function redisStore(options: RemoteOptions): RemoteStore {
   /** Races the command against our own clock: nothing that ioredis promises about time holds in every case. */
   function bounded<Reply>(send: () => Promise<Reply>): Promise<Reply> {
     return new Promise((resolve, reject) => {
+      if (!connection.ready()) return reject(failure('unreachable', 'no', true))
       const cancel = clock.after(commandTimeoutMs, () => {
         // When it was us who were too busy to look, the reply is already there, and is read before this runs.
         setImmediate(() => reject(failure('timeout', 'unknown', false)))

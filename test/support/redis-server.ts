@@ -5,7 +5,7 @@
  */
 import { execFile, spawn } from 'node:child_process'
 import { accessSync, constants, existsSync } from 'node:fs'
-import { mkdir, mkdtemp, rm, stat } from 'node:fs/promises'
+import { mkdir, mkdtemp, rm, stat, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { delimiter, join } from 'node:path'
@@ -104,12 +104,23 @@ export async function freePort(): Promise<number> {
   return port
 }
 
-/** @param args more of the command line, such as ['--requirepass', 'x'] or ['--sentinel'] */
-export async function startRedis(args: readonly string[] = [], program = redisPrograms[0]!): Promise<RedisServer> {
+/**
+ * @param args more of the command line, such as ['--requirepass', 'x']
+ * @param sentinel the configuration of a sentinel, when it is to be one
+ */
+export async function startRedis(
+  args: readonly string[] = [],
+  program = redisPrograms[0]!,
+  sentinel?: string,
+): Promise<RedisServer> {
   const folder = await mkdtemp(join(tmpdir(), 'understudy-redis-'))
   const port = await freePort()
   const name = `understudy-redis-${port}`
-  const own = ['--port', String(port), '--bind', '127.0.0.1', '--save', '', '--appendonly', 'no', '--dir', folder, ...args]
+  const settings = ['--port', String(port), '--bind', '127.0.0.1', '--dir', folder]
+  const file = join(folder, 'sentinel.conf')
+  if (sentinel !== undefined) await writeFile(file, sentinel)
+  const own =
+    sentinel === undefined ? [...settings, '--save', '', '--appendonly', 'no', ...args] : [file, ...settings, '--sentinel']
   let ended: Promise<unknown> = Promise.resolve()
   let child: ReturnType<typeof spawn> | undefined
 
