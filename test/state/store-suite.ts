@@ -261,10 +261,10 @@ export function storeSuite(name: string, open: () => Promise<OpenStore>): void {
     const stop = store.hear(key('topic'), message => heard.push(`1 ${message}`))
     store.hear(key('topic'), message => heard.push(`2 ${message}`))
     store.hear(key('other'), message => heard.push(`other ${message}`))
-    await passMs(20)
+    await passMs(100)
     store.announce(key('topic'), 'a b')
     store.announce(key('topic'), 'ü')
-    await passMs(20)
+    await passMs(100)
     assert.deepEqual(
       heard.filter(line => line.startsWith('1')),
       ['1 a b', '1 ü'],
@@ -275,7 +275,7 @@ export function storeSuite(name: string, open: () => Promise<OpenStore>): void {
     )
     stop()
     store.announce(key('topic'), 'c')
-    await passMs(20)
+    await passMs(100)
     assert.deepEqual(heard.slice(4), ['2 c'])
   })
 }
