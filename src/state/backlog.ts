@@ -55,8 +55,7 @@ export function backlog(clock: Clock): Backlog {
   function settled(id: string, wants: readonly Want[], takenAt?: number): void {
     keep(tellings, id, remote => {
       if (takenAt === undefined) return remote.settle(id, wants)
-      const takenMsAgo = Math.max(0, clock.now() - takenAt)
-      return remote.settle(id, stillCounting(wants, takenMsAgo), { takenMsAgo })
+      return remote.settle(id, wants, { takenMsAgo: Math.max(0, clock.now() - takenAt) })
     })
   }
 
@@ -132,10 +131,3 @@ export function backlog(clock: Clock): Backlog {
     },
   }
 }
-
-/** A sum ends with its time; a rate's window is found out by Redis. */
-function stillCounting(wants: readonly Want[], takenMsAgo: number): readonly Want[] {
-  return wants.map(want => (want.kind === 'sum' ? { ...want, ttlMs: want.ttlMs - takenMsAgo } : want)).filter(isCounting)
-}
-
-const isCounting = (want: Want) => want.kind !== 'sum' || want.ttlMs > 0

@@ -112,10 +112,13 @@ export async function degradedStore({ clock, open, onChange }: DegradedOptions):
         if (away !== undefined && !closed) comeBack()
       }
     } catch (error) {
-      learn(error)
+      // A Redis that cannot do this much (an old one, say) is as good as none.
+      const { reason } = learn(error)
+      if (reason !== 'timeout') leave(reason)
+    } finally {
+      checking = false
+      schedule()
     }
-    checking = false
-    schedule()
   }
 
   function schedule(): void {
@@ -123,6 +126,16 @@ export async function degradedStore({ clock, open, onChange }: DegradedOptions):
     if (closed) return
     const quick = away !== undefined || tooSlow > 0
     stopTimer = clock.after(quick ? retryMs : BEAT_MS, () => void check())
+  }
+
+  /** Sums and what waits to be written are known here. Of anything else, nothing is not the same as not knowing. */
+  function readAlone(keys: readonly string[]): readonly (string | undefined)[] {
+    return keys.map(key => {
+      const waiting = pending.waiting(key)
+      const value = waiting === undefined ? own.sum(key)?.toString() : waiting
+      if (value === undefined) throw new Error(`Redis is away: ${away}`)
+      return value ?? undefined
+    })
   }
 
   async function takeAlone(id: string, wants: readonly Want[], unsure: boolean): Promise<Taken> {
@@ -137,7 +150,7 @@ export async function degradedStore({ clock, open, onChange }: DegradedOptions):
   /** Tells Redis of an end: now, if it is here, and until it has heard. */
   async function tellSettled(id: string, wants: readonly Want[], takenAt: number | undefined): Promise<void> {
     if (away !== undefined) return pending.settled(id, wants, takenAt)
-    const unasked = takenAt === undefined ? undefined : { takenMsAgo: clock.now() - takenAt }
+    const unasked = takenAt === undefined ? undefined : { takenMsAgo: Math.max(0, clock.now() - takenAt) }
     await asked(remote.settle(id, wants, unasked)).catch(error => {
       learn(error)
       pending.settled(id, wants, takenAt)
@@ -146,7 +159,7 @@ export async function degradedStore({ clock, open, onChange }: DegradedOptions):
 
   const store: Store = {
     async read(keys) {
-      if (away !== undefined) throw new Error(`Redis is away: ${away}`)
+      if (away !== undefined) return readAlone(keys)
       const found = await asked(remote.read(keys)).catch(error => {
         throw learn(error)
       })

@@ -173,11 +173,14 @@ export function redisStore(options: RemoteOptions): RemoteStore {
     take,
     async settle(id, wants, unasked) {
       if (wants.length === 0) return
+      // The record is in the slot of them all, also of those that count no more.
       const keys = [besides(wants[0]!.key, 'taker', id)]
       const args: (string | number)[] = unasked === undefined ? [id, '', ''] : [id, unasked.takenMsAgo, RECORD_MS]
       for (const want of wants) {
         keys.push(keyOf(want.key))
-        args.push(want.kind, amountOf(want), spanOf(want))
+        // Of a sum that was not taken here, only the rest of its time is left; none when that is over.
+        const passedMs = want.kind === 'sum' ? (unasked?.takenMsAgo ?? 0) : 0
+        args.push(want.kind, amountOf(want), spanOf(want) - Math.floor(passedMs))
       }
       await run(SETTLE, keys, args)
     },
@@ -198,7 +201,8 @@ export function redisStore(options: RemoteOptions): RemoteStore {
       const [[count]] = await Promise.all([
         run(PRESENT, [replicas], [replica, REPLICA_STALE_MS]),
         // Makes sure that we hear; a connection for hearing that died without a word is found out by it.
-        bounded(() => connection.subscribe(channel)),
+        // Without hearing Redis is of use all the same: what is announced is also read again.
+        bounded(() => connection.subscribe(channel)).catch(() => undefined),
       ])
       return Number(count)
     },

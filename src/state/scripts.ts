@@ -167,10 +167,14 @@ redis.call('SET', KEYS[2], '1', 'PX', ARGV[4])
 return {now, sum}
 `)
 
-/** KEYS: the replicas. ARGV: this one, how long one is remembered. Answers how many there are. */
+/**
+ * KEYS: the replicas. ARGV: this one, how long one is remembered. Answers how many there are. It also finds out whether Redis is new
+ * enough (7) for the other scripts.
+ */
 export const PRESENT = script(`${NOW}
 redis.call('ZADD', KEYS[1], now, ARGV[1])
 redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', now - ARGV[2])
 redis.call('PEXPIRE', KEYS[1], ARGV[2])
+redis.call('PEXPIRETIME', KEYS[1])
 return {now, redis.call('ZCARD', KEYS[1])}
 `)

@@ -14,6 +14,8 @@ export interface Share {
   settle(id: string, wants: readonly Want[]): void
   /** The value that Redis told of a counter. */
   noteSum(key: string, value: number, ttlMs: number): void
+  /** What is known here of a sum or a counter. */
+  sum(key: string): number | undefined
   /** Adds to a counter as far as it is known here; the new value. */
   add(key: string, amount: number, ttlMs: number): number
 }
@@ -120,6 +122,10 @@ export function share(memory: Store, clock: Clock): Share {
       const sum = sumOf(key, ttlMs)
       sum.known = value
       sum.spent = 0
+    },
+    sum(key) {
+      const found = sums.get(key)
+      return found === undefined || found.expiresAt <= clock.now() ? undefined : found.known + found.spent
     },
     add(key, amount, ttlMs) {
       const sum = sumOf(key, ttlMs)

@@ -311,6 +311,7 @@ describe('Redis in trouble', { skip: noRedis }, () => {
     assert.deepEqual([full.ok, !full.ok && full.want], [false, 1], 'eight leases are out')
     assert.equal((await store.take(randomUUID(), [wants[2]!])).ok, true)
     assert.equal((await store.take(randomUUID(), [wants[2]!])).ok, false, 'nine were spent, five of them here')
+    assert.deepEqual(await store.read([wants[2]!.key]), ['9'], 'what was last known, and what was spent here')
     assert.equal((await store.take(randomUUID(), [wants[0]!])).ok, true)
     assert.equal((await store.take(randomUUID(), [wants[0]!])).ok, true)
     assert.equal((await store.take(randomUUID(), [wants[0]!])).ok, false)
