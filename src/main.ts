@@ -13,16 +13,15 @@ import type { Config } from './config/schema.ts'
 import { SPOKEN } from './config/simulation.ts'
 import { summary } from './config/summary.ts'
 import { systemClock } from './core/clock.ts'
-import type { Store } from './core/store.ts'
 import { assemble } from './gateway/assemble.ts'
 import { keyHash } from './gateway/clients.ts'
+import { storeOf } from './gateway/store-of.ts'
 import { adminServer } from './http/admin.ts'
 import { readiness } from './http/health.ts'
 import { clientServer } from './http/server.ts'
 import { available } from './providers/registry.ts'
 import { type Simulator, startSimulator } from './simulator/simulator.ts'
-import { embeddedStore } from './state/embedded.ts'
-import { type Log, log } from './telemetry/log.ts'
+import { log } from './telemetry/log.ts'
 import { metrics } from './telemetry/metrics.ts'
 
 /** Of sysexits.h: the command line is wrong; an address is taken; a mistake of ours; something is wrong in the configuration. */
@@ -55,15 +54,13 @@ async function serve(file: string | undefined): Promise<void> {
   const config = await read(path)
   const logged = log(config.telemetry.log.level)
   const measured = metrics(packageJson.version)
-  const store = await stored(config, logged)
+  const parts = { clock: systemClock, random: Math.random, log: logged, metrics: measured }
+  const store = await storeOf(config, parts).catch((error: Error) => fail(EXIT.unavailable, error.message))
   const simulators = await startAll(config)
   const { gateway, targets, providerNames, spending, close } = assemble({
     config,
+    ...parts,
     store,
-    clock: systemClock,
-    random: Math.random,
-    log: logged,
-    metrics: measured,
     simulators: new Map([...simulators].map(([name, { url }]) => [name, url])),
   })
   const state = readiness()
@@ -102,19 +99,6 @@ async function serve(file: string | undefined): Promise<void> {
     logged.error('uncaught exception', { detail: textOf(error) })
     void stop(EXIT.software)
   })
-}
-
-/** What is remembered, and where. */
-async function stored({ state }: Config, logged: Log): Promise<Store> {
-  if (state?.file === undefined) return embeddedStore(systemClock)
-  const { sumsFile } = await import('./state/sums-file.ts')
-  const onTrouble = (reason: string | undefined) =>
-    reason === undefined ? logged.info('state file written again') : logged.error('state file not written', { detail: reason })
-  try {
-    return embeddedStore(systemClock, sumsFile(state.file, onTrouble))
-  } catch (thrown) {
-    return fail(EXIT.unavailable, `state.file: ${(thrown as Error).message}`)
-  }
 }
 
 const textOf = (thrown: unknown) => (thrown instanceof Error ? (thrown.stack ?? thrown.message) : String(thrown))

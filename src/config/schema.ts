@@ -4,9 +4,11 @@
  * (`Secret`), and short forms are written out. What concerns several settings at once is in the rules, not here.
  */
 import { z } from 'zod'
+import { parseRedisUrl, REDIS_SCHEMES } from '../state/redis-url.ts'
 import { address, anySecret, bearerSecret, count, plainName, positiveDuration, positiveSize, url, word } from './notation.ts'
 import { provider, spending } from './provider-settings.ts'
 import { route, routeName } from './route-settings.ts'
+import { secret } from './secrets/secret.ts'
 import { simulator } from './simulation.ts'
 import { duration, share } from './units.ts'
 
@@ -33,13 +35,20 @@ const admin = z.strictObject({
 const state = z.strictObject({
   redis: z
     .string()
-    .regex(
-      /^(rediss?|redis-sentinel|redis-cluster):\/\/\S+$/,
-      'expected redis://, rediss://, redis-sentinel:// or redis-cluster://',
-    )
+    .regex(REDIS_SCHEMES, { error: 'expected redis://, rediss://, redis-sentinel:// or redis-cluster://', abort: true })
+    .superRefine((text, context) => {
+      const parsed = parseRedisUrl(text)
+      // The text is not repeated: it could hold a password.
+      if ('wrong' in parsed) context.addIssue({ code: 'custom', message: parsed.wrong })
+    })
+    .transform(secret)
     .optional()
-    .describe('shared by all replicas'),
-  prefix: word.default('understudy').describe('the beginning of every key'),
+    .describe('redis://, rediss:// (TLS), redis-sentinel://h1,h2/name or redis-cluster://h1,h2; shared by all replicas'),
+  prefix: z
+    .string()
+    .regex(/^[\w.:-]{1,64}$/, 'expected up to 64 letters, digits, ".", "_", ":" and "-"')
+    .default('understudy')
+    .describe('the beginning of every key; gateways that share nothing have different ones'),
   command_timeout: positiveDuration.prefault('100ms').describe('past this the gateway works on from memory'),
   file: z.string().min(1).optional().describe('embedded store only: budgets and spend survive a restart'),
 })

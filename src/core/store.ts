@@ -7,8 +7,11 @@
 export type Want =
   /** At most `limit` in any `windowMs`: the window slides (the last window counts in proportion to what of it still lies inside). */
   | { readonly kind: 'rate'; readonly key: string; readonly amount: number; readonly limit: number; readonly windowMs: number }
-  /** At most `limit` holders at once. A holder that never settles (its process died) is forgotten after `ttlMs`. */
-  | { readonly kind: 'lease'; readonly key: string; readonly limit: number; readonly ttlMs: number }
+  /**
+   * At most `limit` holders at once. A holder that never settles (its process died) is forgotten after `ttlMs`. `alone`: how many while
+   * this replica cannot ask for the others; its share of the limit when left out.
+   */
+  | { readonly kind: 'lease'; readonly key: string; readonly limit: number; readonly ttlMs: number; readonly alone?: number }
   /** At most `limit` until `key` expires; the period is part of the key. */
   | { readonly kind: 'sum'; readonly key: string; readonly amount: number; readonly limit: number; readonly ttlMs: number }
 
@@ -26,7 +29,10 @@ export interface Store {
   claim(key: string, value: string, ttlMs: number): Promise<boolean>
   /** Adds to a counter that starts at 0 and expires `ttlMs` after its first addition; the new value. */
   add(key: string, amount: number, ttlMs: number): Promise<number>
-  /** Many limits, all or none, in one trip. `id` names the taker: the same id taken twice counts once. */
+  /**
+   * Many limits, all or none, in one trip. `id` names the taker: the same id taken twice counts once. The keys of several wants carry one
+   * and the same hash tag, such as `limit:{name}:rpm`, so that a Redis Cluster keeps them in one place; it throws when they do not.
+   */
   take(id: string, wants: readonly Want[]): Promise<Taken>
   /** What was really used: each want with its final amount (0 gives all of it back). Leases are given back. Twice is once. */
   settle(id: string, wants: readonly Want[]): Promise<void>

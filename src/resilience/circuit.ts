@@ -294,10 +294,13 @@ export function circuits({ store, clock, random, policyOf, onChange }: CircuitOp
   }
 }
 
-const successesKey = (target: string, epoch: number) => `probed:${target}:${epoch}`
-const lease = (key: string, limit: number): Want => ({ kind: 'lease', key, limit, ttlMs: PROBE_TTL_MS })
-const probeLease = (target: string, epoch: number, probes: number) => lease(`probes:${target}:${epoch}`, probes)
-const lastResortLease = (target: string) => lease(`last-resort:${target}`, 1)
+/** Of a store that cannot be asked, each replica learns nothing of the others, and closes its circuits by its own probes. */
+const lease = (key: string, limit: number): Want => ({ kind: 'lease', key, limit, ttlMs: PROBE_TTL_MS, alone: limit })
+/** The target as a hash tag. Its model may be a caller's word, and braces in it would end the tag early. */
+const tag = (target: string) => `{${target.replace(/[{}%]/g, encodeURIComponent)}}`
+const successesKey = (target: string, epoch: number) => `probed:${tag(target)}:${epoch}`
+const probeLease = (target: string, epoch: number, probes: number) => lease(`probes:${tag(target)}:${epoch}`, probes)
+const lastResortLease = (target: string) => lease(`last-resort:${tag(target)}`, 1)
 
 function isShared(value: unknown): value is Shared {
   const { is, untilMs, openMs, sinceMs, state, epoch } = asObject(value) ?? {}

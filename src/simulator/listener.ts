@@ -50,7 +50,8 @@ export async function startListener(host: string, port: number, accept: (socket:
     clearTimeout(retry)
     if (server?.listening) server.close()
     server = undefined
-    for (const socket of sockets) socket.resetAndDestroy()
+    // One that is just being ended cannot be reset any more: it would fail, and never close.
+    for (const socket of sockets) void (socket.writableEnded ? socket.destroy() : socket.resetAndDestroy())
   }
 
   const original = create()

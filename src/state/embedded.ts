@@ -9,6 +9,7 @@
  */
 import type { Clock } from '../core/clock.ts'
 import type { Store, Taken, Want } from '../core/store.ts'
+import { checkTags } from './hash-tag.ts'
 import type { SumsFile } from './sums-file.ts'
 
 interface Entry {
@@ -194,6 +195,7 @@ export function embeddedStore(clock: Clock, file?: SumsFile): Store {
   }
 
   function take(id: string, wants: readonly Want[]): Taken {
+    checkTags(wants)
     const held = holdings.get(id)
     if (held !== undefined) return held.taken
     const left: number[] = []

@@ -71,6 +71,7 @@ export const METRICS = {
     ['route', 'result'],
   ],
   llm_degraded_total: ['counter', 'calls answered by a rung of degrade, or by an old answer', ['route', 'level']],
+  llm_state_degraded: ['gauge', '1 while Redis is away and the gateway works on from memory, else 0', []],
   llm_build_info: ['gauge', 'always 1', ['version']],
 } as const satisfies Record<string, readonly ['counter' | 'gauge' | 'histogram', help: string, labels: readonly string[]]>
 

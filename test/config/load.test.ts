@@ -393,3 +393,17 @@ test('two thousand routes are checked in well under a second', async () => {
   }
   assert.ok(Math.min(...times) < 800, `took ${times.map(Math.round).join(', ')} ms`)
 })
+
+test('the address of Redis is checked, and never shown', async () => {
+  const { state } = await accepted(`state: {redis: "redis://:hush@h/1"}\n${PROVIDERS}${ROUTES}`)
+  assert.equal(state!.redis!.reveal(), 'redis://:hush@h/1')
+  assert.doesNotMatch(JSON.stringify(state), /hush/)
+  assert.deepEqual([state!.prefix, state!.command_timeout], ['understudy', 100])
+  for (const url of ['redis://:hush@h1,h2', 'redis-sentinel://:hush@h1', 'mysql://:hush@h', 'redis://:hush@', 'redis://h/hush']) {
+    const loaded = await parseConfig(`state: {redis: "${url}"}\n${PROVIDERS}${ROUTES}`, 'understudy.yaml', { env: ENV })
+    assert.ok(!loaded.ok, url)
+    assert.equal(loaded.problems.length, 1, url)
+    assert.match(formatProblem(loaded.problems[0]!), /^understudy\.yaml:1:\d+ +state\.redis {2}./)
+    assert.doesNotMatch(formatProblem(loaded.problems[0]!), /hush/)
+  }
+})

@@ -91,7 +91,6 @@ test('the complete language is understood, and what nothing obeys yet is refused
     [
       'server.workers  "auto" is not available yet',
       'admin.token  "vault:" is not available yet',
-      'state.redis  "redis" is not available yet',
       'providers.openai.keys[1]  "aws-sm:" is not available yet',
       'providers.openai.keys[2].value  "vault:" is not available yet',
       'providers.openai.keys[3].value  "gcp-sm:" is not available yet',
@@ -113,7 +112,6 @@ test('each is reported where it stands', async () => {
     return `${problem?.line}:${problem?.column}`
   }
   assert.equal(placeOf('server.workers'), '2:84')
-  assert.equal(placeOf('state.redis'), '5:3')
   assert.equal(placeOf('providers.openai.keys[2].value'), '16:31')
   assert.equal(placeOf('telemetry.traces'), '68:3')
 })

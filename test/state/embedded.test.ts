@@ -132,9 +132,9 @@ test('2,000 random sequences of takers keep every limit, take all or nothing, an
     const limits = { rate: 1 + whole(20), lease: 1 + whole(3), sum: 1 + whole(20) }
     const wanted = (share: number): Want[] => {
       const wants: Want[] = [
-        { kind: 'rate', key: 'r', amount: whole(limits.rate * share), limit: limits.rate, windowMs: 1_000 },
-        { kind: 'lease', key: 'l', limit: limits.lease, ttlMs: 1_500 },
-        { kind: 'sum', key: 's', amount: whole(limits.sum * share), limit: limits.sum, ttlMs: 2_500 },
+        { kind: 'rate', key: '{a}:r', amount: whole(limits.rate * share), limit: limits.rate, windowMs: 1_000 },
+        { kind: 'lease', key: '{a}:l', limit: limits.lease, ttlMs: 1_500 },
+        { kind: 'sum', key: '{a}:s', amount: whole(limits.sum * share), limit: limits.sum, ttlMs: 2_500 },
       ]
       return wants.filter(() => random() < 0.8)
     }
@@ -183,14 +183,14 @@ test('2,000 random sequences of takers keep every limit, take all or nothing, an
     if (paysNothing) {
       for (let lease = 0; lease < limits.lease; lease++) {
         assert.equal(
-          (await store.take(`last ${lease}`, [{ kind: 'lease', key: 'l', limit: limits.lease, ttlMs: 1_500 }])).ok,
+          (await store.take(`last ${lease}`, [{ kind: 'lease', key: '{a}:l', limit: limits.lease, ttlMs: 1_500 }])).ok,
           true,
           where,
         )
       }
       const everything: readonly Want[] = [
-        { kind: 'rate', key: 'r', amount: limits.rate, limit: limits.rate, windowMs: 1_000 },
-        { kind: 'sum', key: 's', amount: limits.sum, limit: limits.sum, ttlMs: 2_500 },
+        { kind: 'rate', key: '{a}:r', amount: limits.rate, limit: limits.rate, windowMs: 1_000 },
+        { kind: 'sum', key: '{a}:s', amount: limits.sum, limit: limits.sum, ttlMs: 2_500 },
       ]
       assert.deepEqual(await store.take('last', everything), { ok: true, remaining: [0, 0] }, where)
     }

@@ -4,12 +4,12 @@ import { parseConfig } from '../../src/config/load.ts'
 import { type Clock, systemClock } from '../../src/core/clock.ts'
 import type { Store } from '../../src/core/store.ts'
 import { type Assembled, assemble } from '../../src/gateway/assemble.ts'
+import { storeOf } from '../../src/gateway/store-of.ts'
 import { adminServer } from '../../src/http/admin.ts'
 import { readiness } from '../../src/http/health.ts'
 import { type ClientServer, clientServer, type ServerOptions } from '../../src/http/server.ts'
 import { available } from '../../src/providers/registry.ts'
 import { type Simulator, startSimulator } from '../../src/simulator/simulator.ts'
-import { embeddedStore } from '../../src/state/embedded.ts'
 import { log } from '../../src/telemetry/log.ts'
 import { metrics } from '../../src/telemetry/metrics.ts'
 
@@ -50,11 +50,12 @@ export async function running(yaml: string, options: RunningOptions = {}): Promi
   const measured = metrics('test')
   const simulators = new Map<string, Simulator>()
   for (const simulator of config.simulators) simulators.set(simulator.name, await startSimulator(simulator))
+  const random = options.random ?? Math.random
   const assembled = assemble({
     config,
-    store: options.store ?? embeddedStore(clock),
+    store: options.store ?? (await storeOf(config, { clock, random, log: logged, metrics: measured })),
     clock,
-    random: options.random ?? Math.random,
+    random,
     log: logged,
     metrics: measured,
     simulators: new Map([...simulators].map(([name, { url }]) => [name, url])),

@@ -1,0 +1,193 @@
+/*
+ * Redis for tests: a real one, on a port of its own, that a test may kill, freeze and fill. The program is the one on the path
+ * (`redis-server`, `valkey-server` or both); where there is none it is installed with apt-get, as root on Debian, or run by Docker. Where
+ * none can be had the suites are skipped and say why, and with CI=true they fail.
+ */
+import { execFile, spawn } from 'node:child_process'
+import { accessSync, constants, existsSync } from 'node:fs'
+import { mkdir, mkdtemp, rm, stat, writeFile } from 'node:fs/promises'
+import { createServer } from 'node:net'
+import { tmpdir } from 'node:os'
+import { delimiter, join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { promisify } from 'node:util'
+import { Redis } from 'ioredis'
+
+const execute = promisify(execFile)
+
+interface Program {
+  readonly name: string
+  readonly image?: string
+}
+
+export interface RedisServer {
+  readonly port: number
+  /** redis://127.0.0.1:port */
+  readonly url: string
+  /** Runs one command over a connection of its own. */
+  command(name: string, ...args: (string | number)[]): Promise<any>
+  /** SIGKILL, SIGSTOP, SIGCONT … */
+  signal(signal: NodeJS.Signals): Promise<void>
+  /** Kills it, and waits until it is gone. */
+  kill(): Promise<void>
+  /** Starts it again on the same port, empty. */
+  start(): Promise<void>
+  /** Kills it and removes what it has written. */
+  stop(): Promise<void>
+}
+
+const INSTALL_MS = 300_000
+const NAMES = ['redis-server', 'valkey-server']
+const IMAGE = 'redis:8-alpine'
+
+const onPath = (name: string) => (process.env.PATH ?? '').split(delimiter).some(folder => isProgram(join(folder, name)))
+
+function isProgram(path: string): boolean {
+  try {
+    accessSync(path, constants.X_OK)
+    return true
+  } catch {
+    return false
+  }
+}
+
+async function findPrograms(): Promise<readonly Program[]> {
+  const found = () => NAMES.filter(onPath).map(name => ({ name }))
+  if (found().length === 0 && process.getuid?.() === 0 && existsSync('/etc/debian_version'))
+    await install(() => found().length > 0)
+  if (found().length > 0) return found()
+  const docker = onPath('docker') && (await execute('docker', ['info'], { timeout: 10_000 }).then(yes, no))
+  return docker ? [{ name: 'docker', image: IMAGE }] : []
+}
+
+const yes = () => true
+const no = () => false
+
+/** Test files run beside each other: one installs, the others wait for it. */
+async function install(isThere: () => boolean): Promise<void> {
+  const lock = join(tmpdir(), 'understudy-installs-redis')
+  const endsAt = Date.now() + INSTALL_MS
+  while (!(await mkdir(lock).then(yes, no))) {
+    // Who made it may have been killed.
+    const madeAt = await stat(lock).then(
+      ({ mtimeMs }) => mtimeMs,
+      () => Date.now(),
+    )
+    if (Date.now() - madeAt > INSTALL_MS) await rm(lock, { recursive: true, force: true })
+    if (Date.now() > endsAt) return
+    await sleep(100)
+  }
+  try {
+    if (isThere()) return
+    const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive', RUNLEVEL: '1' }
+    const apt = (...args: string[]) =>
+      execute('apt-get', ['-y', '-o', 'DPkg::Lock::Timeout=120', ...args], { env, timeout: INSTALL_MS })
+    const once = () => apt('install', '--no-install-recommends', 'redis-server')
+    await once()
+      .catch(() => apt('update').then(once))
+      .catch(() => undefined)
+  } finally {
+    await rm(lock, { recursive: true, force: true })
+  }
+}
+
+export const redisPrograms = await findPrograms()
+/** For a test's `skip`: why there is no Redis, or false. */
+export const noRedis = redisPrograms.length === 0 ? 'no redis-server, valkey-server or Docker is to be had here' : false
+if (noRedis && process.env.CI === 'true') throw new Error(`Redis is needed: ${noRedis}`)
+
+export async function freePort(): Promise<number> {
+  const server = createServer()
+  await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
+  const { port } = server.address() as { port: number }
+  await new Promise(resolve => server.close(resolve))
+  return port
+}
+
+/**
+ * @param args more of the command line, such as ['--requirepass', 'x']
+ * @param sentinel the configuration of a sentinel, when it is to be one
+ */
+export async function startRedis(
+  args: readonly string[] = [],
+  program = redisPrograms[0]!,
+  sentinel?: string,
+): Promise<RedisServer> {
+  const folder = await mkdtemp(join(tmpdir(), 'understudy-redis-'))
+  const port = await freePort()
+  const name = `understudy-redis-${port}`
+  const settings = ['--port', String(port), '--bind', '127.0.0.1', '--dir', folder]
+  const file = join(folder, 'sentinel.conf')
+  if (sentinel !== undefined) await writeFile(file, sentinel)
+  const own =
+    sentinel === undefined ? [...settings, '--save', '', '--appendonly', 'no', ...args] : [file, ...settings, '--sentinel']
+  let ended: Promise<unknown> = Promise.resolve()
+  let child: ReturnType<typeof spawn> | undefined
+
+  async function start(): Promise<void> {
+    let said = ''
+    child =
+      program.image === undefined
+        ? spawn(program.name, own, { stdio: ['ignore', 'pipe', 'pipe'] })
+        : spawn('docker', [
+            'run',
+            '--rm',
+            '--network',
+            'host',
+            '--name',
+            name,
+            '-v',
+            `${folder}:${folder}`,
+            program.image,
+            'redis-server',
+            ...own,
+          ])
+    child.stdout!.on('data', chunk => (said += chunk))
+    child.stderr!.on('data', chunk => (said += chunk))
+    let over = false
+    ended = new Promise<void>(resolve => child!.once('close', () => resolve())).then(() => (over = true))
+    for (;;) {
+      if (over) throw new Error(`${program.name} did not start: ${said}`)
+      if (/Ready to accept connections|Sentinel ID is/.test(said)) return
+      await sleep(10)
+    }
+  }
+
+  async function signal(which: NodeJS.Signals): Promise<void> {
+    if (program.image === undefined) child!.kill(which)
+    else await execute('docker', ['kill', '--signal', which, name]).catch(() => undefined)
+  }
+
+  async function kill(): Promise<void> {
+    await signal('SIGKILL')
+    await ended
+  }
+
+  await start()
+  return {
+    port,
+    url: `redis://127.0.0.1:${port}`,
+    async command(name, ...rest) {
+      const password = args[args.indexOf('--requirepass') + 1]
+      const client = new Redis({
+        port,
+        host: '127.0.0.1',
+        retryStrategy: () => null,
+        ...(args.includes('--requirepass') && { password: password! }),
+      })
+      client.on('error', () => undefined)
+      try {
+        return await client.call(name, ...rest)
+      } finally {
+        client.disconnect()
+      }
+    },
+    signal,
+    kill,
+    start,
+    async stop() {
+      await kill()
+      await rm(folder, { recursive: true, force: true })
+    },
+  }
+}
