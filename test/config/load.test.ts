@@ -383,12 +383,13 @@ test('two thousand routes are checked in well under a second', async () => {
       `  route-${index}:\n    choose: weighted\n    targets:\n      - {target: openai/model-${index}, weight: 2}\n      - openai/other\n    fallbacks: [openai/last]\n    deadline: 1m\n`,
   )
   const text = `${PROVIDERS}routes:\n${routes.join('')}`
-  // The fastest of three, as other tests run on the same machine.
+  // The processor's time and the fastest of three, as other tests run on the same machine.
   const times: number[] = []
   for (let run = 0; run < 3; run++) {
-    const start = performance.now()
+    const start = process.cpuUsage()
     const config = await accepted(text)
-    times.push(performance.now() - start)
+    const { user, system } = process.cpuUsage(start)
+    times.push((user + system) / 1_000)
     assert.equal(Object.keys(config.routes).length, 2_000)
   }
   assert.ok(Math.min(...times) < 800, `took ${times.map(Math.round).join(', ')} ms`)
