@@ -126,6 +126,7 @@ function begin(
   /** Characters of the answer so far. */
   let said = 0
   let running: Exchange | undefined
+  let earlierSends = 0
   let onStop: (fault: Fault) => void = () => {}
   let isOver = false
   let ended: Fault | undefined
@@ -216,6 +217,7 @@ function begin(
       body: request.body,
       connectMs: target.timeouts.connectMs,
     })
+    earlierSends += running?.sends ?? 0
     running = from
     return { from, head: await waited(from.head), signed }
   }
@@ -299,6 +301,8 @@ function begin(
     over,
     recorded(written) {
       record = written
+      const sends = earlierSends + (running?.sends ?? 0)
+      if (sends !== 1) record.sends = sends
       writeDown()
     },
   }

@@ -33,6 +33,8 @@ export const HELLO = [{ role: 'user', content: 'Hello' }] as const
 export interface RunningOptions {
   readonly env?: Readonly<Record<string, string>>
   readonly random?: () => number
+  /** What the simulators draw from, for rules with a share. */
+  readonly lots?: () => number
   readonly clock?: Clock
   readonly slowSenders?: ServerOptions['slowSenders']
 }
@@ -46,7 +48,8 @@ export async function running(yaml: string, options: RunningOptions = {}): Promi
   const logged = log('debug', { write: line => lines.push(line) })
   const measured = metrics('test')
   const simulators = new Map<string, Simulator>()
-  for (const simulator of config.simulators) simulators.set(simulator.name, await startSimulator(simulator))
+  for (const simulator of config.simulators)
+    simulators.set(simulator.name, await startSimulator(simulator, { random: options.lots ?? Math.random }))
   const assembled = assemble({
     config,
     store: embeddedStore(clock),
