@@ -19,6 +19,7 @@ import { children, FAILED } from './children.ts'
 import { CPU_ARGS, cpuMicros } from './cpu.ts'
 import type { Loaded, LoadMessage } from './load.ts'
 import { CHAT_PATH, CLIENT_KEY, type Load, OTHER_DIALECT, ROWS, type Row, SAME_DIALECT } from './rows.ts'
+import { streamsSection } from './streams.ts'
 import { median, type Pair, perUnit, type Run, ratios, table } from './table.ts'
 
 /** The first row's ratio may be so large. */
@@ -143,6 +144,8 @@ async function main(): Promise<number> {
   process.stdout.write(
     '\nµs: CPU time of the process, user and system, all threads. ms: from call to answer, for streams to the first event. Medians.\n',
   )
+
+  if (!options.quick && options.only === undefined) process.stdout.write(`\n${await streamsSection(own)}\n`)
 
   const [limited] = ROWS
   const pairs = results.get(limited!)
