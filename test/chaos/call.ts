@@ -2,7 +2,7 @@
  * One call of a run, and what its client saw. What was said is compared with what providers say: an answer is one of theirs from the first
  * letter to the last; one that broke off is the beginning of one, and says that it broke off.
  */
-import { hugeToken } from '../../src/simulator/answer.ts'
+import { hugeToken, type Voice } from '../../src/simulator/answer.ts'
 import { synthesise } from '../../src/simulator/synthesis.ts'
 import type { Chance } from '../core/random.ts'
 import { type ReadStream, type Running, readStream } from '../support/running.ts'
@@ -80,7 +80,7 @@ export async function call(gateway: Running, number: number, chance: Chance): Pr
 type Judged = readonly [seen: Seen, missing?: number, what?: string]
 
 const ANSWERS: readonly string[] = [ANSWER, OTHER_ANSWER, WEATHER_CALL]
-const HUGE_TOKENS = PROVIDERS.map(name => hugeToken({ name }))
+const HUGE_TOKENS = PROVIDERS.map(name => hugeToken({ name } as Voice))
 
 function judgedWhole(body: any): Judged {
   const spoken = body.choices.map(

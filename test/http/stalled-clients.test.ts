@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import { connect, type Socket } from 'node:net'
 import { after, before, describe, it } from 'node:test'
+import { simulator as simulatorSettings } from '../../src/config/simulation.ts'
 import { type Simulator, startSimulator } from '../../src/simulator/simulator.ts'
 import { type GatewayProcess, gatewayProcess, type Memory } from '../support/gateway-process.ts'
 import { until } from '../support/running.ts'
@@ -21,7 +22,7 @@ for (const speaks of ['openai', 'anthropic'] as const) {
     let gateway: GatewayProcess
     const clients: Socket[] = []
     before(async () => {
-      simulator = await startSimulator({ name: 'giant', speaks, listen: '127.0.0.1:0', token_delay: 0, script: [] })
+      simulator = await startSimulator(simulatorSettings.parse({ name: 'giant', speaks }))
       gateway = await gatewayProcess({
         providers: {
           giant: { type: speaks, base_url: simulator.url + (speaks === 'openai' ? '/v1' : ''), keys: ['key-of-giant'] },
