@@ -15,7 +15,8 @@ import type { Running } from '../support/running.ts'
 import { type Heard, idIn } from './call.ts'
 import type { Row } from './rows.ts'
 
-export interface Books {
+/** How the upstream calls add up. */
+export interface Accounts {
   /** Attempts that the ledger settled, passed-over ones not counted. */
   readonly attempts: number
   /** Of these, never sent. */
@@ -28,6 +29,9 @@ export interface Books {
   readonly read: number
   /** Connections that simulators refused as they opened. */
   readonly refusedConnections: number
+}
+
+export interface Books extends Accounts {
   /** What does not agree. */
   readonly problems: readonly string[]
   /** The log line of each call. */

@@ -2,7 +2,7 @@
 import { chance } from '../core/random.ts'
 import { countingClock } from '../support/clock.ts'
 import { type Running, running, until } from '../support/running.ts'
-import { books } from './accounts.ts'
+import { type Accounts, books } from './accounts.ts'
 import { call, type Heard } from './call.ts'
 import type { Row } from './rows.ts'
 import { stage } from './stage.ts'
@@ -19,7 +19,7 @@ export interface Storm {
   readonly seed: number
 }
 
-export interface Result {
+export interface Result extends Accounts {
   readonly calls: number
   /** Answered to the last letter, by one provider. */
   readonly whole: number
@@ -39,12 +39,6 @@ export interface Result {
   readonly unsettled: number
   /** Of the calls that were answered: from the call to the end of its answer, in order. */
   readonly answeredMs: readonly number[]
-  readonly attempts: number
-  readonly unsent: number
-  readonly resent: number
-  readonly lost: number
-  readonly read: number
-  readonly refusedConnections: number
   /** What is wrong, in words. */
   readonly problems: readonly string[]
 }
