@@ -145,6 +145,8 @@ export interface AttemptRecord {
   readonly slow?: true
   readonly detail?: string
   readonly status?: number
+  /** How often the provider was sent it, where that is not once: never, or again because a kept connection died before any answer. */
+  sends?: number
   /** What it used, as told by the provider or, where an answer broke off untold, estimated from what came. */
   usage?: Usage
   /** An answer that broke off after its first content: why. */

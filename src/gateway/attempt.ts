@@ -137,6 +137,7 @@ function begin(
   /** Characters of the answer so far. */
   let said = 0
   let running: Exchange | undefined
+  let earlierSends = 0
   let onStop: (fault: Fault) => void = () => {}
   let isOver = false
   let ended: Fault | undefined
@@ -243,6 +244,7 @@ function begin(
       body: request.body,
       connectMs: target.timeouts.connectMs,
     })
+    earlierSends += running?.sends ?? 0
     running = from
     return { from, head: await waited(from.head), signed }
   }
@@ -337,6 +339,8 @@ function begin(
     wasSlow: () => isSlow,
     recorded(written) {
       record = written
+      const sends = earlierSends + (running?.sends ?? 0)
+      if (sends !== 1) record.sends = sends
       writeDown()
     },
   }

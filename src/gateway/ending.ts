@@ -36,8 +36,11 @@ export function told(gateway: Gateway, journey: Journey, writer: AnswerWriter, f
     lastWords = writer.fail(fault)
   }
 
+  /** While others are asked to go on, what ends the journey ends them first: what they used is written down before it is closed. */
+  let goingOn = false
+  const stopped = (fault: Fault) => goingOn || breakOff(fault)
   // Nobody may ever begin to read this: so what ends the journey from outside is heard here, and not by a `finally`.
-  journey.stop.heard(breakOff)
+  let unheard = journey.stop.heard(stopped)
 
   function seen(piece: Piece): Uint8Array | undefined {
     for (const event of piece.events) if (event.type === 'usage') journey.usage = event.usage
@@ -68,10 +71,24 @@ export function told(gateway: Gateway, journey: Journey, writer: AnswerWriter, f
 
   async function goOn(fault: Fault): Promise<void> {
     original ??= fault
-    const further = over || had === undefined ? undefined : await resumed(gateway, journey, had, answer, fault)
-    if (over) further?.drop()
+    if (over || had === undefined) return breakOff(original)
+    let further: Answer | undefined
+    goingOn = true
+    try {
+      further = await resumed(gateway, journey, had, answer, fault)
+    } catch (thrown) {
+      return breakOff(faultOf(thrown))
+    } finally {
+      goingOn = false
+    }
+    if (journey.stop.fault !== undefined) breakOff(journey.stop.fault)
     else if (further === undefined) breakOff(original)
-    else answer = further
+    else {
+      answer = further
+      // Who is told first ends first, and that has to be the answer.
+      unheard()
+      unheard = journey.stop.heard(stopped)
+    }
   }
 
   async function whole(): Promise<Uint8Array> {

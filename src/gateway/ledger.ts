@@ -171,7 +171,7 @@ function statusOf(ending: Ending): number {
 const isOurs = (fault: Fault | undefined) => fault?.kind === 'internal'
 const rounded = (ms: number) => Math.round(ms * 10) / 10
 
-function written({ target, key, outcome, ms, role, slow, detail, status, broke }: AttemptRecord): object {
-  const quotes = ABOUT_THE_CALL.has(outcome as FaultName)
-  return { target: target.id, key, outcome, ms: rounded(ms), role, slow, status, broke, detail: quotes ? undefined : detail }
+function written({ target, key, outcome, ms, role, slow, detail, status, sends, broke }: AttemptRecord): object {
+  const told = ABOUT_THE_CALL.has(outcome as FaultName) ? undefined : detail
+  return { target: target.id, key, outcome, ms: rounded(ms), role, slow, status, sends, broke, detail: told }
 }

@@ -23,6 +23,9 @@ export interface Given {
   readonly signed: boolean
 }
 
+/** Characters. Longer than what models say at once; and what is kept for clients that stopped reading has to have an end. */
+const MOST_KEPT = 400_000
+
 /** Parts are joined when so many have come: a rope of thousands of small texts takes several times their memory. */
 const JOINED = 64
 
@@ -39,6 +42,10 @@ function gathering() {
       if (parts.push(text) >= JOINED) join()
     },
     join,
+    forget() {
+      whole = ''
+      parts = []
+    },
   }
 }
 
@@ -48,15 +55,22 @@ export function given({ body }: ChatCall): Given {
   const thoughts = gathering()
   let isContinuable = (body.n ?? 1) === 1 && body.logprobs !== true && !body.top_logprobs
   let signed = false
+  let kept = 0
+
+  function keep(to: ReturnType<typeof gathering>, said: string): void {
+    kept += said.length
+    if (kept > MOST_KEPT) isContinuable = false
+    else to.add(said)
+  }
 
   function see1(event: ChatEvent): void {
     switch (event.type) {
       case 'text-delta':
-        if (event.choice === 0) text.add(event.text)
+        if (event.choice === 0) keep(text, event.text)
         else isContinuable = false
         break
       case 'reasoning-delta':
-        thoughts.add(event.text)
+        keep(thoughts, event.text)
         signed = event.signature !== undefined
         break
       case 'tool-start':
@@ -71,7 +85,11 @@ export function given({ body }: ChatCall): Given {
 
   return {
     see(events) {
+      if (!isContinuable) return
       for (const event of events) see1(event)
+      if (isContinuable) return
+      text.forget()
+      thoughts.forget()
     },
     get isContinuable() {
       return isContinuable

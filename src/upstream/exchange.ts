@@ -28,6 +28,8 @@ export interface Exchange {
   read(): Promise<Buffer | undefined>
   /** All of the body that has not been read yet, at once. Rejects with upstream-garbled past `maxBytes`. */
   rest(maxBytes: number, onChunk?: () => void): Promise<Buffer>
+  /** How often the request has been put on a connection: 0 while there is none, 2 when a used one died under it. */
+  readonly sends: number
   /** Ends the exchange from our side: all that waits rejects with `fault`, and the connection is closed unless the answer was complete. */
   abort(fault: Fault): void
 }
@@ -41,6 +43,7 @@ export function exchange(pools: Pools, sending: Sending): Exchange {
   let complete = false
   let headSeen = false
   let replayed = false
+  let sends = 0
   let settleHead!: { resolve(head: Head): void; reject(fault: Fault): void }
   let waiting: { resolve(chunk: Buffer | undefined): void; reject(fault: Fault): void } | undefined
   /** The rest of the body is wanted at once. */
@@ -67,7 +70,8 @@ export function exchange(pools: Pools, sending: Sending): Exchange {
   const receiver: Dispatcher.DispatchHandler = {
     onRequestStart(started) {
       controller = started
-      if (failure !== undefined) started.abort(failure)
+      if (failure === undefined) sends++
+      else started.abort(failure)
     },
     onResponseStart(_, status, headers) {
       if (status < 200) return
@@ -154,7 +158,15 @@ export function exchange(pools: Pools, sending: Sending): Exchange {
     if (!over) controller?.abort(fault)
   }
 
-  return { head, read, rest, abort }
+  return {
+    head,
+    read,
+    rest,
+    get sends() {
+      return sends
+    },
+    abort,
+  }
 }
 
 /** This machine's own trouble: no descriptors, no ports, no network, no name server. */

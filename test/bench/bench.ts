@@ -2,6 +2,7 @@
  * npm run bench: what the gateway costs. An upstream, a bare relay, the gateway as it is shipped and a load generator, each a process of
  * its own on loopback. Absolute times depend on the machine and on who else works on it; what holds is the CPU time of the gateway for
  * one call (or one event of a stream) as a multiple of the relay's, measured in turns: relay, gateway, relay, gateway …
+ * At the end, when all rows are asked for: a thousand open streams, see streams.ts.
  *
  *   --runs N       pairs of runs per row (5)
  *   --only TEXT    only rows whose name holds this
@@ -19,6 +20,7 @@ import { children, FAILED } from './children.ts'
 import { CPU_ARGS, cpuMicros } from './cpu.ts'
 import type { Loaded, LoadMessage } from './load.ts'
 import { CHAT_PATH, CLIENT_KEY, type Load, OTHER_DIALECT, ROWS, type Row, SAME_DIALECT } from './rows.ts'
+import { streamsSection } from './streams.ts'
 import { median, type Pair, perUnit, type Run, ratios, table } from './table.ts'
 
 /** The first row's ratio may be so large. */
@@ -143,6 +145,8 @@ async function main(): Promise<number> {
   process.stdout.write(
     '\nµs: CPU time of the process, user and system, all threads. ms: from call to answer, for streams to the first event. Medians.\n',
   )
+
+  if (!options.quick && options.only === undefined) process.stdout.write(`\n${await streamsSection(own)}\n`)
 
   const [limited] = ROWS
   const pairs = results.get(limited!)

@@ -114,6 +114,18 @@ describe('the official openai SDK', () => {
         assert.equal(choices[0]!.finish_reason, 'stop')
       })
 
+      it('sees a recovered stream as an ordinary one, signs of life included', async () => {
+        const { client, gateway } = await start({
+          speaks,
+          script: [{ slow_tokens: '40ms', cut_after: 4 }],
+          route: { heartbeat: '10ms' },
+        })
+        const read = client.chat.completions.stream({ model: 'pair', messages: [...HELLO] })
+        const { choices } = await read.finalChatCompletion()
+        assert.deepEqual([choices[0]!.message.content, choices[0]!.finish_reason], [ANSWER, 'stop'])
+        assert.equal(await gateway.metric('llm_stream_endings_total', { ending: 'recovered' }), 1)
+      })
+
       it('sees a stream that is cut as an error, and not as a short answer', async () => {
         const { client } = await start({ speaks, script: [{ cut_after: 4, cut_how: 'clean' }], route: { recover: 'off' } })
         const stream = await client.chat.completions.create({ model: 'pair', messages: [...HELLO], stream: true })

@@ -1,5 +1,5 @@
-/** A clock that a test holds still. */
-import type { Clock } from '../../src/core/clock.ts'
+/** Clocks for tests: one that a test holds still, and one that counts. */
+import { type Clock, systemClock } from '../../src/core/clock.ts'
 
 export interface HeldClock extends Clock {
   /** Moves time on, running what falls due on the way, in order. */
@@ -35,6 +35,27 @@ export function heldClock(startMs = 1_700_000_000_000): HeldClock {
       await settled()
     },
     waiting: () => timers.length,
+  }
+}
+
+/** The machine's own time, by a clock that knows how many of its timers wait. */
+export function countingClock(): Clock & { waiting(): number } {
+  const waiting = new Set<object>()
+  return {
+    ...systemClock,
+    after(ms, run) {
+      const timer = {}
+      waiting.add(timer)
+      const cancel = systemClock.after(ms, () => {
+        waiting.delete(timer)
+        run()
+      })
+      return () => {
+        waiting.delete(timer)
+        cancel()
+      }
+    },
+    waiting: () => waiting.size,
   }
 }
 

@@ -34,6 +34,8 @@ export const HELLO = [{ role: 'user', content: 'Hello' }] as const
 export interface RunningOptions {
   readonly env?: Readonly<Record<string, string>>
   readonly random?: () => number
+  /** What the simulators draw from, for rules with a share. */
+  readonly lots?: () => number
   readonly clock?: Clock
   /** One that it shares with others. */
   readonly store?: Store
@@ -49,7 +51,8 @@ export async function running(yaml: string, options: RunningOptions = {}): Promi
   const logged = log('debug', { write: line => lines.push(line) })
   const measured = metrics('test')
   const simulators = new Map<string, Simulator>()
-  for (const simulator of config.simulators) simulators.set(simulator.name, await startSimulator(simulator))
+  for (const simulator of config.simulators)
+    simulators.set(simulator.name, await startSimulator(simulator, { random: options.lots ?? Math.random }))
   const random = options.random ?? Math.random
   const assembled = assemble({
     config,

@@ -152,10 +152,13 @@ for (const how of ['end', 'resetAndDestroy'] as const) {
   test(`a connection that has answered before and dies (${how}) under a request is replaced once, by a fresh one`, async () => {
     const bodies: string[] = []
     const server = await against(dying(socket => socket[how](), bodies))
-    assert.equal(await answer(post(server.origin)), '{}')
+    const first = post(server.origin)
+    assert.equal(await answer(first), '{}')
+    assert.equal(first.sends, 1)
     const again = exchange(kept, { origin: server.origin, path: '/', headers: [], body: '{"second":1}', connectMs: 1_000 })
     assert.equal(await answer(again), '{}')
     assert.deepEqual(bodies, ['{}', '{"second":1}', '{"second":1}'])
+    assert.equal(again.sends, 2)
     assert.equal(server.opened(), 2)
   })
 }
