@@ -4,7 +4,8 @@
  * twice), and may leave a promise unsettled for ever. So there is no queue, nothing is sent twice, and who sends a command bounds its
  * time by himself. It reconnects for ever and quickly, and a connection that has gone silent with commands under way is given up.
  */
-import { Cluster, type ClusterOptions, Redis, type RedisOptions } from 'ioredis'
+import { Cluster, type ClusterOptions, Redis, type RedisOptions, SentinelConnector } from 'ioredis'
+import standalone from 'ioredis/built/connectors/StandaloneConnector.js'
 import type { RedisAddress } from './redis-url.ts'
 
 export interface Connection {
@@ -44,7 +45,7 @@ export function connect(address: RedisAddress, random: () => number, { lost, rea
   const shared = {
     ...(address.user !== undefined && { username: address.user }),
     ...(address.password !== undefined && { password: address.password }),
-    ...(address.tls && { tls: {} }),
+    ...(address.tls && { tls: {}, Connector: connectorFor(address.kind) }),
     connectTimeout: CONNECT_TIMEOUT_MS,
     socketTimeout: SILENT_MS,
     maxRetriesPerRequest: 0,
@@ -119,6 +120,21 @@ export function connect(address: RedisAddress, random: () => number, { lost, rea
       subscriber.disconnect()
     },
   }
+}
+
+/**
+ * ioredis listens for one error of a socket. Over TLS a second may follow, such as an alert of the other side when the connection is
+ * given up during the handshake, and an error that nobody listens for would end the process.
+ */
+function connectorFor(kind: RedisAddress['kind']): NonNullable<RedisOptions['Connector']> {
+  // Called with `new`; what it returns is what that gives.
+  function Listening(options: never) {
+    const connector = kind === 'sentinel' ? new SentinelConnector(options) : new standalone.default(options)
+    const connectOnce = connector.connect.bind(connector)
+    connector.connect = async emit => (await connectOnce(emit)).on('error', () => undefined)
+    return connector
+  }
+  return Listening as never
 }
 
 function sentinelOptions(address: RedisAddress, delay: (times: number) => number) {

@@ -11,7 +11,7 @@ import type { Store, Taken, Want } from '../core/store.ts'
 import { connect, reasonOf } from './connection.ts'
 import { hashTag } from './hash-tag.ts'
 import type { RedisAddress } from './redis-url.ts'
-import { ADD, PRESENT, type Script, SETTLE, TAKE } from './scripts.ts'
+import { ADD, ANNOUNCE, PRESENT, type Script, SETTLE, TAKE } from './scripts.ts'
 
 /** Why a command failed. `executed`: whether Redis has carried it out, where that can be known. */
 export interface Failure extends Error {
@@ -58,7 +58,7 @@ const CLOCK_STALE_MS = 10_000
 /** How far the clocks of a cluster's nodes may be apart: we know that of the last one which answered. */
 const NODES_APART_MS = 1_000
 const KEYS_AT_ONCE = 500
-const SCRIPTS = [TAKE, SETTLE, ADD, PRESENT].map(({ lua }) => lua)
+const SCRIPTS = [TAKE, SETTLE, ADD, PRESENT, ANNOUNCE].map(({ lua }) => lua)
 
 export function redisStore(options: RemoteOptions): RemoteStore {
   const { address, prefix, commandTimeoutMs, clock } = options
@@ -190,7 +190,7 @@ export function redisStore(options: RemoteOptions): RemoteStore {
       await Promise.all(groups.map(group => bounded(() => client.unlink(group.map(keyOf)))))
     },
     announce(topic, message) {
-      bounded(() => client.publish(channel, `${topic}\n${message}`)).catch(() => undefined)
+      run(ANNOUNCE, [channel], [`${topic}\n${message}`]).catch(() => undefined)
     },
     hear(topic, listener) {
       const all = listeners.get(topic) ?? new Set()

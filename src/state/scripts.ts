@@ -178,3 +178,12 @@ redis.call('PEXPIRE', KEYS[1], ARGV[2])
 redis.call('PEXPIRETIME', KEYS[1])
 return {now, redis.call('ZCARD', KEYS[1])}
 `)
+
+/**
+ * KEYS: the channel. ARGV: the message. As a script with a key, since a cluster would send one announcement over this node and the
+ * next over that, and the second could be heard first.
+ */
+export const ANNOUNCE = script(`${NOW}
+redis.call('PUBLISH', KEYS[1], ARGV[1])
+return {now}
+`)
