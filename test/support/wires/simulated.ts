@@ -1,6 +1,7 @@
 /** OpenAI's wire, with what its relatives write and check otherwise, and Anthropic's: both as the simulator writes them. */
 import { answerTo } from '../../../src/simulator/answer.ts'
 import { anthropicWire } from '../../../src/simulator/anthropic.ts'
+import { geminiWire } from '../../../src/simulator/gemini.ts'
 import { openAIWire } from '../../../src/simulator/openai.ts'
 import { frameOf, type Wire } from '../../../src/simulator/wire.ts'
 import { ANSWER, type ProviderWire, problemOf, type Received, type Said, type Written } from './scene.ts'
@@ -38,13 +39,23 @@ export const anthropicsOwn: ProviderWire = received => {
   return problem === undefined ? simulated(anthropicWire, received, false) : { problem }
 }
 
-function simulated(wire: Wire, { body }: Received, usageUnasked: boolean): ReturnType<ProviderWire> {
-  const ask = wire.read(body, {})
+/** Stand-ins that say whatever they are told, by the type of the provider that they stand in for. */
+export const SAYING: Readonly<
+  Record<'openai' | 'anthropic' | 'gemini', (received: Received, text: string) => ReturnType<ProviderWire>>
+> = {
+  openai: (received, text) => simulated(openAIWire, received, false, text),
+  anthropic: (received, text) => simulated(anthropicWire, received, false, text),
+  gemini: (received, text) => simulated(geminiWire, received, false, text),
+}
+
+function simulated(wire: Wire, { path, body }: Received, usageUnasked: boolean, said = ANSWER): ReturnType<ProviderWire> {
+  const { pathname, searchParams } = new URL(path, 'http://stand-in')
+  const ask = wire.read(body, wire.callAt(pathname.replace(/^\/v1(?:beta)?(?=\/)/, ''), searchParams) ?? {})
   if ('status' in ask) return { problem: ask.message ?? 'no message' }
   const reading = usageUnasked ? { ...ask, reportsUsage: true } : ask
   const turn = {
     ask: reading,
-    answers: [answerTo(reading, { name: 'stand-in', answer: ANSWER, echoes: false })],
+    answers: [answerTo(reading, { name: 'stand-in', answer: said, echoes: false })],
     createdMs: 1_700_000_000_000,
   }
   const contentType = wire.headers('', ask.stream)['content-type']!
