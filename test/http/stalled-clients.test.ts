@@ -13,7 +13,7 @@ const ANSWER_BYTES = 200 * MB
 /** What a process may need more or less at any moment, whoever its clients are. */
 const NOISE_BYTES = 5 * MB
 /** By how much the heap of a process that has more to do may grow, room for garbage included. */
-const HEAP_BYTES = 50 * MB
+const HEAP_BYTES = 100 * MB
 const PATIENCE_MS = 30_000
 
 for (const speaks of ['openai', 'anthropic'] as const) {
