@@ -12,8 +12,8 @@ const MB = 1024 * 1024
 const ANSWER_BYTES = 200 * MB
 /** What a process may need more or less at any moment, whoever its clients are. */
 const NOISE_BYTES = 5 * MB
-/** By how much the heap of a process that has more to do may grow, room for garbage included. */
-const HEAP_BYTES = 100 * MB
+/** By how much the heap of a process that has more to do may grow: megabytes go through to each client before its socket is full, as garbage. */
+const HEAP_BYTES = 200 * MB
 const PATIENCE_MS = 30_000
 
 for (const speaks of ['openai', 'anthropic'] as const) {
