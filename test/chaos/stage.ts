@@ -22,6 +22,12 @@ export const FAULTY = { alpha: 0.4, beta: 0.25 } as const
 const SPEAKS = { alpha: 'openai', beta: 'anthropic', gamma: 'openai', delta: 'anthropic' } as const
 export const PROVIDERS = Object.keys(SPEAKS) as readonly (keyof typeof SPEAKS)[]
 
+/** Those that say the answer can be handed its beginning, too, where their type can. */
+const PREFILLS: Readonly<Record<string, object>> = {
+  beta: { models: { model: { prefill: true } } },
+  gamma: { type: 'openai-compatible', models: { model: { prefill: true } } },
+}
+
 const IMPATIENT = { connect: '1s', first_token: '500ms', idle: '400ms', total: '5s' }
 const PATIENT = { connect: '10s', first_token: '20s', idle: '20s', total: '30s' }
 const NEVER_OPENS = { failures: 1_000_000, min_calls: 1_000_000 }
@@ -37,6 +43,7 @@ export function stage(row: Row): string {
     timeouts: isFaulty(name) ? IMPATIENT : PATIENT,
     retry: { attempts: 1, backoff: { first: '5ms', max: '20ms' }, rate_limit_wait: '50ms' },
     circuit: row.circuits ? OPENS : NEVER_OPENS,
+    ...PREFILLS[name],
   })
   // JSON is YAML.
   return JSON.stringify({
