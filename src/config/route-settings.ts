@@ -82,7 +82,7 @@ const settings = z.strictObject({
   deadline: positiveDuration.prefault('2m').describe('for the whole call: all attempts, waits and retries together'),
   sticky: z
     .union([z.enum(['off', 'client', 'session']), off()])
-    .default('off')
+    .prefault('off')
     .describe('the same caller gets the same first choice; session: x-understudy-session, or user in the call'),
   faults: faults.default({}).describe('overrides of the last column of the table of faults'),
   slow: z
@@ -98,8 +98,8 @@ const settings = z.strictObject({
     .describe('starts the next target as well; first content wins'),
   recover: z
     .union([z.enum(['off', 'splice', 'prefill', 'hold']), off()])
-    .default('splice')
-    .describe('what becomes of a stream that is cut after content'),
+    .prefault('splice')
+    .describe('what becomes of a stream that is cut after content: off, splice, prefill or hold'),
   extra_attempts: share
     .prefault('20%')
     .describe('retries, second and later failovers and hedges: at most this share of the calls of the route, plus 10 a second'),
