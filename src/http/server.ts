@@ -114,7 +114,12 @@ export function clientServer(
     const requestId = typeof shown === 'string' && REQUEST_ID.test(shown) ? shown : undefined
     const stop = stopper()
     const { raw } = reply
-    const begun = underWay.take(place => ({ journey: arrive(gateway, requestId, stop), raw, stopper: stop, place }))
+    const begun = underWay.take(place => ({
+      journey: arrive(gateway, requestId, stop, request.headers),
+      raw,
+      stopper: stop,
+      place,
+    }))
     request.underWay = begun
     // Not request.signal, which aborts as soon as the body of a POST has been read.
     raw.once('close', () => {
