@@ -67,22 +67,22 @@ function spansIn(body: any): SeenSpan[] {
         traceId: span.traceId,
         spanId: span.spanId,
         parentSpanId: span.parentSpanId,
-        attributes: valuesOf(span.attributes),
-        events: (span.events ?? []).map((event: any) => ({ name: event.name, attributes: valuesOf(event.attributes) })),
+        attributes: told(span.attributes),
+        events: (span.events ?? []).map((event: any) => ({ name: event.name, attributes: told(event.attributes) })),
         status: span.status?.code ?? 0,
         message: span.status?.message,
         startedMs: Number(BigInt(span.startTimeUnixNano) / 1_000n) / 1_000,
         endedMs: Number(BigInt(span.endTimeUnixNano) / 1_000n) / 1_000,
-        resource: valuesOf(resource.attributes),
+        resource: told(resource.attributes),
       })),
     ),
   )
 }
 
-const valuesOf = (attributes: any[] = []) => Object.fromEntries(attributes.map(({ key, value }) => [key, valueOf(value)]))
+const told = (attributes: any[] = []) => Object.fromEntries(attributes.map(({ key, value }) => [key, saidBy(value)]))
 
-function valueOf(value: any): unknown {
-  if ('arrayValue' in value) return value.arrayValue.values.map(valueOf)
+function saidBy(value: any): unknown {
+  if ('arrayValue' in value) return value.arrayValue.values.map(saidBy)
   if ('intValue' in value) return Number(value.intValue)
   return Object.values(value)[0]
 }

@@ -18,6 +18,7 @@ export function secretsOf(config: object, env: Environment = {}): readonly strin
   for (const name of ['OTEL_EXPORTER_OTLP_HEADERS', 'OTEL_EXPORTER_OTLP_TRACES_HEADERS']) {
     for (const pair of (env[name] ?? '').split(',')) addCredential(decoded(pair.slice(pair.indexOf('=') + 1).trim()), found)
   }
+  found.delete('')
   return [...found]
 }
 
