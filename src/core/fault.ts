@@ -165,16 +165,19 @@ export class Fault extends Error {
   }
 }
 
+const TEXTS = ['message', 'detail', 'type', 'code', 'param'] as const
+
 /** The same with nothing in its texts that is a secret of ours: some providers repeat what they refuse. */
 export function withoutSecrets(fault: Fault, redact: (text: string) => string): Fault {
-  const { message, detail, param } = fault.details
-  const shown = {
-    ...(message !== undefined && { message: redact(message) }),
-    ...(detail !== undefined && { detail: redact(detail) }),
-    ...(typeof param === 'string' && { param: redact(param) }),
+  const shown: Record<string, unknown> = { ...fault.details }
+  let isClean = true
+  for (const name of TEXTS) {
+    const text = shown[name]
+    if (typeof text !== 'string') continue
+    shown[name] = redact(text)
+    isClean &&= shown[name] === text
   }
-  const isClean = message === shown.message && detail === shown.detail && (param ?? undefined) === shown.param
-  return isClean ? fault : new Fault(fault.kind, { ...fault.details, ...shown })
+  return isClean ? fault : new Fault(fault.kind, shown)
 }
 
 /** Any thrown value as a Fault: what is not one already is a fault of ours. */

@@ -180,7 +180,7 @@ function begin(
     if (record === undefined || !isOver) return
     if (usage !== undefined) record.usage = usage
     if (ended !== undefined && ended !== UNWANTED && record.outcome === 'answered') record.broke = ended.kind
-    traced?.over(record, contentTicks && contentTicks - begunTicks)
+    traced?.over(record, contentTicks === undefined ? undefined : contentTicks - begunTicks)
   }
 
   /** We wait for the upstream, from now until `heard`. */
@@ -308,7 +308,8 @@ function begin(
 
   async function refusal(from: Exchange, head: Head): Promise<Fault> {
     const body = await waited(from.rest(MAX_REFUSAL_BYTES))
-    const text = body.toString('utf8')
+    // At once, since what is cut out of it later could hold a part of a secret.
+    const text = gateway.redact(body.toString('utf8'))
     return provider.classify({
       status: head.status,
       headers: head.headers,

@@ -36,7 +36,8 @@ const NOTHING: readonly string[] = []
 
 /** A call has reached us: nothing of it is known but its head. */
 export function arrive(gateway: Gateway, requestId: string | undefined, stop: Stop, headers: TraceHeaders = NO_TRACE): Journey {
-  const [startedAtMs, startedTicks] = [gateway.clock.now(), gateway.clock.ticks()]
+  const startedAtMs = gateway.clock.now()
+  const startedTicks = gateway.clock.ticks()
   return {
     id: requestId ?? randomUUID(),
     startedAtMs,
@@ -92,7 +93,7 @@ export async function serve(
 ): Promise<Reply> {
   try {
     const client = journey.client!
-    if (gateway.bodies !== 'never') journey.transcript = transcript(gateway.bodies, body)
+    if (gateway.bodies !== 'never') journey.transcript = transcript(gateway.bodies, body, gateway.redact)
     const call = dialect.parse(body)
     journey.call = call
     const [route, carried] = gateway.routes.find(call.model, client)

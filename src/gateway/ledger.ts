@@ -138,7 +138,8 @@ export function ledger(clock: Clock, metrics: Metrics, log: Log, settle: (journe
   function write(journey: Journey, ending: Ending, status: number, ms: number): void {
     const { usage, call, answeredBy, shownTarget } = journey
     const fault = 'fault' in ending ? ending.fault : undefined
-    const { shown: quoted = false, ...bodies } = journey.transcript?.shownAt(ending) ?? {}
+    const bodies = journey.transcript?.shownAt(ending)
+    const quoted = bodies !== undefined
     const fields = {
       id: journey.id,
       traceId: journey.trace?.id,
@@ -160,7 +161,8 @@ export function ledger(clock: Clock, metrics: Metrics, log: Log, settle: (journe
       leftOut: journey.leftOut.length > 0 ? journey.leftOut : undefined,
       malformed: journey.malformed > 0 ? journey.malformed : undefined,
       attempts: journey.attempts.map(attempt => written(attempt, quoted)),
-      ...bodies,
+      prompt: bodies?.prompt,
+      answer: bodies?.answer,
     }
     if (isOurs(fault)) log.error('call', fields)
     else if (ending.kind === 'broken' || status >= 500) log.warn('call', fields)

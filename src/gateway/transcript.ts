@@ -8,19 +8,21 @@ export type Bodies = 'never' | 'errors' | 'all'
 export interface Transcript {
   /** A part of the answer as the client got it. */
   add(events: readonly ChatEvent[]): void
-  /** What the log line of a call that ended so has of it; `shown` is false where that is nothing. */
-  shownAt(ending: Ending): { readonly shown: boolean; readonly prompt?: string; readonly answer?: string }
+  /** What the log line of a call that ended so has of it; undefined: nothing. */
+  shownAt(ending: Ending): { readonly prompt: string; readonly answer: string | undefined } | undefined
 }
 
 /** Of the prompt, and of the answer. Characters; a prompt in bytes. */
 const MOST = 16_384
+/** Secrets are taken out of so much more of it first: the end of one could be cut off, and the rest would not be known for what it is. */
+const READ = MOST + 4_096
 
-export function transcript(bodies: Bodies, body: Buffer): Transcript {
+export function transcript(bodies: Bodies, body: Buffer, redact: (text: string) => string): Transcript {
   let said = ''
   let saidLength = 0
 
   function say(text: string): void {
-    if (said.length < MOST) said += text.slice(0, MOST - said.length)
+    if (said.length < READ) said += text.slice(0, READ - said.length)
     saidLength += text.length
   }
 
@@ -33,11 +35,11 @@ export function transcript(bodies: Bodies, body: Buffer): Transcript {
       }
     },
     shownAt({ kind }) {
-      if (bodies === 'never' || (bodies === 'errors' && kind !== 'refused' && kind !== 'broken')) return { shown: false }
-      const prompt = cut(body.toString('utf8', 0, MOST), body.length - MOST, 'bytes')
-      return { shown: true, prompt, ...(said !== '' && { answer: cut(said, saidLength - MOST, 'characters') }) }
+      if (bodies === 'never' || (bodies === 'errors' && kind !== 'refused' && kind !== 'broken')) return undefined
+      const cut = (text: string, length: number, unit: string) =>
+        redact(text).slice(0, MOST) + (length > MOST ? `… (${length - MOST} more ${unit})` : '')
+      const prompt = cut(body.toString('utf8', 0, READ), body.length, 'bytes')
+      return { prompt, answer: said === '' ? undefined : cut(said, saidLength, 'characters') }
     },
   }
 }
-
-const cut = (text: string, over: number, unit: string) => (over > 0 ? `${text}… (${over} more ${unit})` : text)

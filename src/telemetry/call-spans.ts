@@ -50,7 +50,10 @@ export function callTold(told: CallTold): Told & { readonly failed: Failed } {
     'understudy.level': level,
     'understudy.attempts': attempts,
   }
-  if (call !== undefined) attributes['understudy.stream'] = call.stream
+  if (call !== undefined) {
+    attributes['gen_ai.request.model'] = call.model
+    attributes['understudy.stream'] = call.stream
+  }
   if (route !== undefined) attributes['understudy.route'] = route
   if (client !== undefined) attributes['understudy.client'] = client
   if (target !== undefined) attributes['understudy.target'] = target

@@ -80,4 +80,12 @@ describe('prompts and answers in the log', () => {
     assert.ok(prompt.length < 17_000)
     assert.match(prompt, /… \(\d+ more bytes\)$/)
   })
+
+  it('a secret where it is cut leaves no part of itself', async () => {
+    await start('all')
+    for (let before = 16_366; before < 16_396; before++) {
+      const { prompt } = await lineOf({ messages: [{ role: 'user', content: `${'x'.repeat(before - 60)}key-of-primary` }] })
+      assert.ok(!prompt.includes('key-of-p'), `${before}: ${prompt.slice(-100)}`)
+    }
+  })
 })
