@@ -10,6 +10,7 @@ import { jsonSchema } from './config/json-schema.ts'
 import { loadConfig, loadScript, PLAIN_SCRIPT } from './config/load.ts'
 import { formatProblem, type Problem } from './config/problem.ts'
 import type { Config } from './config/schema.ts'
+import { secretsOf } from './config/secrets/secrets-of.ts'
 import { SPOKEN } from './config/simulation.ts'
 import { summary } from './config/summary.ts'
 import { systemClock } from './core/clock.ts'
@@ -23,6 +24,8 @@ import { available } from './providers/registry.ts'
 import { type Simulator, startSimulator } from './simulator/simulator.ts'
 import { log } from './telemetry/log.ts'
 import { metrics } from './telemetry/metrics.ts'
+import { redaction } from './telemetry/redaction.ts'
+import { startTraces } from './telemetry/traces.ts'
 
 /** Of sysexits.h: the command line is wrong; an address is taken; a mistake of ours; something is wrong in the configuration. */
 const EXIT = { usage: 64, unavailable: 69, software: 70, config: 78 } as const
@@ -52,16 +55,27 @@ async function read(file: string): Promise<Config> {
 async function serve(file: string | undefined): Promise<void> {
   const path = file ?? (existsSync(OWN_FILE) ? OWN_FILE : DEMO)
   const config = await read(path)
-  const logged = log(config.telemetry.log.level)
+  const { redact } = redaction(secretsOf(config, process.env))
+  const logged = log(config.telemetry.log.level, redact)
   const measured = metrics(packageJson.version)
   const parts = { clock: systemClock, random: Math.random, log: logged, metrics: measured }
   const store = await storeOf(config, parts).catch((error: Error) => fail(EXIT.unavailable, error.message))
   const simulators = await startAll(config)
+  const traces = await startTraces({
+    settings: config.telemetry.traces,
+    env: process.env,
+    version: packageJson.version,
+    clock: systemClock,
+    log: logged,
+    redact,
+  })
   const { gateway, targets, providerNames, spending, close } = assemble({
     config,
     ...parts,
     store,
     simulators: new Map([...simulators].map(([name, { url }]) => [name, url])),
+    redact,
+    traces,
   })
   const state = readiness()
   const server = clientServer(gateway, { maxBodyBytes: config.server.max_body, readiness: state })
@@ -85,7 +99,7 @@ async function serve(file: string | undefined): Promise<void> {
     await idle(server.active, config.server.drain)
     server.endAll()
     await Promise.all([server.app.close(), admin.close()])
-    await Promise.all([close(), ...[...simulators.values()].map(simulator => simulator.close())])
+    await Promise.all([close(), traces?.close(), ...[...simulators.values()].map(simulator => simulator.close())])
     logged.info('stopped')
     logged.flush()
     process.exit(exitCode)

@@ -20,9 +20,6 @@ const TABLE: readonly Line[] = [
   { path: 'providers.*.keys.*.value', refused: isInVault },
   { path: 'providers.*.health' },
   { path: 'clients.*.key', refused: isInVault },
-  { path: 'telemetry.log.bodies', refused: oneOf('errors', 'all') },
-  { path: 'telemetry.traces' },
-  { path: 'telemetry.webhooks', refused: holdsSomething },
 ]
 
 /** The settings of the tree that nothing obeys yet, each with the place to point at. */
@@ -56,14 +53,6 @@ function shown(path: Path, value: unknown): string {
   const scheme = schemeIn(value)
   if (scheme !== undefined) return `"${scheme}:"`
   return typeof value === 'string' ? `"${value}"` : `"${path.at(-1)}: ${value}"`
-}
-
-function holdsSomething(value: unknown): boolean {
-  return typeof value !== 'object' || (value !== null && Object.keys(value).length > 0)
-}
-
-function oneOf(...values: readonly string[]): (value: unknown) => boolean {
-  return value => typeof value === 'string' && values.includes(value)
 }
 
 function schemeIn(value: unknown): string | undefined {

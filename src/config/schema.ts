@@ -5,6 +5,7 @@
  */
 import { z } from 'zod'
 import { parseRedisUrl, REDIS_SCHEMES } from '../state/redis-url.ts'
+import { WEBHOOK_EVENTS } from '../telemetry/webhooks.ts'
 import { address, anySecret, bearerSecret, count, plainName, positiveDuration, positiveSize, url, word } from './notation.ts'
 import { provider, spending } from './provider-settings.ts'
 import { route, routeName } from './route-settings.ts'
@@ -78,8 +79,6 @@ const cache = z.strictObject({
   max_entry: positiveSize.prefault('1MB').describe('the largest answer that is kept'),
 })
 
-const EVENTS = ['circuit.opened', 'circuit.closed', 'route.exhausted', 'key.retired', 'budget.exhausted'] as const
-
 const telemetry = z.strictObject({
   log: z
     .strictObject({
@@ -104,7 +103,7 @@ const telemetry = z.strictObject({
       z.strictObject({
         url: url.describe('where it is sent'),
         secret: anySecret.optional().describe('signs what is sent'),
-        on: z.array(z.enum(EVENTS)).min(1).describe('what is told'),
+        on: z.array(z.enum(WEBHOOK_EVENTS)).min(1).describe('what is told'),
       }),
     )
     .default([])

@@ -108,6 +108,12 @@ export function rowOf(name: FaultName): FaultRow {
   return FAULTS[name]
 }
 
+/** Faults whose detail may quote the call: it stays out of logs and traces. */
+const ABOUT_THE_CALL: ReadonlySet<string> = new Set<FaultName>(['upstream-refused-call', 'context-too-long', 'content-filtered'])
+
+/** @param name of a fault; any other word quotes nothing */
+export const mayQuote = (name: string): boolean => ABOUT_THE_CALL.has(name)
+
 export interface FaultDetails {
   /** What the client may read. No provider, host, address or key belongs in it. */
   readonly message?: string
@@ -157,6 +163,21 @@ export class Fault extends Error {
   get shouldRetry(): boolean {
     return this.details.shouldRetry ?? rowOf(this.kind).shouldRetry ?? false
   }
+}
+
+const TEXTS = ['message', 'detail', 'type', 'code', 'param'] as const
+
+/** The same with nothing in its texts that is a secret of ours: some providers repeat what they refuse. */
+export function withoutSecrets(fault: Fault, redact: (text: string) => string): Fault {
+  const shown: Record<string, unknown> = { ...fault.details }
+  let isClean = true
+  for (const name of TEXTS) {
+    const text = shown[name]
+    if (typeof text !== 'string') continue
+    shown[name] = redact(text)
+    isClean &&= shown[name] === text
+  }
+  return isClean ? fault : new Fault(fault.kind, shown)
 }
 
 /** Any thrown value as a Fault: what is not one already is a fault of ours. */

@@ -70,6 +70,8 @@ export interface Provider<Options = unknown> {
   readonly dialect: DialectName | undefined
   /** Its id in the list of known prices, where that is not its name. */
   readonly pricedAs?: string
+  /** Its name in OpenTelemetry's conventions for traces, where that is not its name. */
+  readonly tracedAs?: string
   /** What is known of a model; left out, or undefined in part, is unknown, and unknown counts as able. */
   abilities?(model: string): Abilities
   /**

@@ -15,12 +15,16 @@ import { levels } from '../resilience/levels.ts'
 import { paces } from '../resilience/pace.ts'
 import type { Log } from '../telemetry/log.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
+import type { Traces } from '../telemetry/traces.ts'
+import { webhooks } from '../telemetry/webhooks.ts'
 import { pools } from '../upstream/pools.ts'
+import { post } from '../upstream/post.ts'
 import { allowance } from './allowance.ts'
 import { type Choosers, choosers } from './choosers.ts'
 import { clientsByKey, keyHash, openToAll } from './clients.ts'
-import type { Gateway } from './gateway.ts'
+import type { Gateway, Journey } from './gateway.ts'
 import { ledger } from './ledger.ts'
+import { notices } from './notices.ts'
 import { cacheOf, rungsOf } from './route-tail.ts'
 import { type Route, routes } from './routes.ts'
 import { limitsOf, type Spending, spending } from './spending.ts'
@@ -36,6 +40,10 @@ export interface Parts {
   readonly metrics: Metrics
   /** Name → base URL of the simulators inside this process. */
   readonly simulators: ReadonlyMap<string, string>
+  /** Takes the secrets of the configuration out of a text. */
+  readonly redact: (text: string) => string
+  /** Undefined: nobody wants any. */
+  readonly traces: Traces | undefined
 }
 
 export interface Assembled {
@@ -59,6 +67,15 @@ export function assemble(parts: Parts): Assembled {
   const policies = new Map(Object.entries(config.providers).map(([name, provider]) => [name, policyOf(provider)]))
   const ofProvider = (target: string) => target.slice(0, target.indexOf('/'))
 
+  const connections = pools(clock)
+  const hooks = webhooks({
+    receivers: config.telemetry.webhooks.map(({ url, secret, on }) => ({ url, secret: secret?.reveal(), on })),
+    send: message => post(connections, clock, message),
+    clock,
+    log,
+  })
+  const noticed = notices(hooks)
+
   const opened = circuits({
     store,
     clock,
@@ -67,6 +84,7 @@ export function assemble(parts: Parts): Assembled {
     onChange(target, to) {
       metrics.count('llm_circuit_transitions_total', [ofProvider(target), labels.get(target) ?? 'other', to])
       log.warn('circuit', { target, to })
+      noticed.circuit(target, to)
     },
   })
   const pooled = keys({
@@ -76,9 +94,9 @@ export function assemble(parts: Parts): Assembled {
     pools: new Map(Object.entries(config.providers).map(([name, provider]) => [name, poolOf(provider)])),
     onChange(provider, key, to, untilMs) {
       log.warn('key', { provider, key, to, ...(untilMs !== undefined && { until: new Date(untilMs).toISOString() }) })
+      noticed.key(provider, key, to)
     },
   })
-  const connections = pools(clock)
   const paced = paces(clock)
   const { ramp } = opened
   const chosenBy = choosers({ ramp, random, paces: paced })
@@ -102,6 +120,10 @@ export function assemble(parts: Parts): Assembled {
     }
   })
 
+  const settle = (journey: Journey) => {
+    spent.settle(journey)
+    noticed.call(journey)
+  }
   const gateway: Gateway = {
     clock,
     random,
@@ -114,10 +136,13 @@ export function assemble(parts: Parts): Assembled {
     answers: answers(shelfOf(config, store, clock), clock, config.cache.max_entry),
     flights: flights(),
     pools: connections,
-    ledger: ledger(clock, metrics, log, spent.settle),
+    ledger: ledger(clock, metrics, log, settle),
     prices: spent.prices,
     spend: spent.providers,
     headersShown: config.telemetry.headers,
+    traces: parts.traces,
+    bodies: config.telemetry.log.bodies,
+    redact: parts.redact,
   }
   return {
     gateway,
@@ -128,6 +153,7 @@ export function assemble(parts: Parts): Assembled {
       opened.close()
       pooled.close()
       set.close()
+      await hooks.close()
       await connections.close()
       await spent.close()
       await store.close()

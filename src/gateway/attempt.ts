@@ -85,21 +85,13 @@ export async function attempt(
       outcome: fault === UNWANTED ? 'cancelled' : fault.kind,
       ms: clock.ticks() - startedTicks,
       ...(role !== undefined && { role }),
-      ...(detail !== undefined && fault !== UNWANTED && { detail: withoutKey(detail, key) }),
+      ...(detail !== undefined && fault !== UNWANTED && { detail: gateway.redact(detail) }),
       ...(status !== undefined && { status }),
     }
     ledger.attempted(journey, record)
     attempting.recorded(record)
     return { kind: 'failed', fault }
   }
-}
-
-/** Shorter ones are words that stand for credentials kept elsewhere, and no secrets. */
-const SHORTEST_SECRET = 8
-
-/** Some providers repeat the key that they refuse. */
-function withoutKey(detail: string, { value }: HeldKey): string {
-  return value.length < SHORTEST_SECRET ? detail : detail.replaceAll(value, '[key]')
 }
 
 interface Sent {
@@ -149,6 +141,7 @@ function begin(
   let contentTicks: number | undefined
   let isSlow = false
   const pace = gateway.paces.begun(target.id, kind)
+  const traced = journey.trace?.attempt(target, call)
   gateway.ledger.inFlight(target, 1)
 
   /** Ends it from our side. What waits for the upstream rejects; if nothing does, the attempt is over here and now. */
@@ -188,6 +181,7 @@ function begin(
     if (record === undefined || !isOver) return
     if (usage !== undefined) record.usage = usage
     if (ended !== undefined && ended !== UNWANTED && record.outcome === 'answered') record.broke = ended.kind
+    traced?.over(record, contentTicks === undefined ? undefined : contentTicks - begunTicks)
   }
 
   /** We wait for the upstream, from now until `heard`. */
@@ -237,10 +231,11 @@ function begin(
   async function sent(request: UpstreamRequest): Promise<Sent> {
     const signed =
       provider.sign === undefined ? undefined : await waited(unlessStopped(provider.sign(request, target, key.value)))
+    const headers = requestHeaders(target, key, request.headers, signed)
     const from = exchange(gateway.pools, {
       origin: target.origin,
       path: request.path,
-      headers: requestHeaders(target, key, request.headers, signed),
+      headers: traced === undefined ? headers : [...headers, ...traced.headers],
       body: request.body,
       connectMs: target.timeouts.connectMs,
     })
@@ -315,7 +310,8 @@ function begin(
 
   async function refusal(from: Exchange, head: Head): Promise<Fault> {
     const body = await waited(from.rest(MAX_REFUSAL_BYTES))
-    const text = body.toString('utf8')
+    // At once, since what is cut out of it later could hold a part of a secret.
+    const text = gateway.redact(body.toString('utf8'))
     return provider.classify({
       status: head.status,
       headers: head.headers,
@@ -326,6 +322,7 @@ function begin(
   }
 
   function noted({ events }: Piece): void {
+    traced?.saw(events)
     for (const event of events) {
       if (event.type === 'usage') usage = event.usage
       else if ('text' in event) said += event.text.length

@@ -5,7 +5,7 @@
 import type { Answer, Ending } from '../core/attempt.ts'
 import type { Piece } from '../core/chat.ts'
 import type { AnswerWriter } from '../core/dialect.ts'
-import { type Fault, faultOf } from '../core/fault.ts'
+import { type Fault, faultOf, withoutSecrets } from '../core/fault.ts'
 import { given } from '../resilience/recovery.ts'
 import type { Gateway, Journey } from './gateway.ts'
 import { mayResume, resumed } from './resume.ts'
@@ -32,8 +32,9 @@ export function told(gateway: Gateway, journey: Journey, writer: AnswerWriter, f
   function breakOff(fault: Fault): void {
     if (over) return
     if (fault.kind === 'client-gone') return close({ kind: 'abandoned' })
-    close({ kind: 'broken', fault })
-    lastWords = writer.fail(fault)
+    const shown = withoutSecrets(fault, gateway.redact)
+    close({ kind: 'broken', fault: shown })
+    lastWords = writer.fail(shown)
   }
 
   /** While others are asked to go on, what ends the journey ends them first: what they used is written down before it is closed. */
@@ -45,6 +46,7 @@ export function told(gateway: Gateway, journey: Journey, writer: AnswerWriter, f
   function seen(piece: Piece): Uint8Array | undefined {
     for (const event of piece.events) if (event.type === 'usage') journey.usage = event.usage
     had?.see(piece.events)
+    journey.transcript?.add(piece.events)
     return writer.write(piece)
   }
 

@@ -13,11 +13,13 @@ import type { Circuits } from '../resilience/circuit.ts'
 import type { Keys } from '../resilience/keys.ts'
 import type { Levels } from '../resilience/levels.ts'
 import type { Paces } from '../resilience/pace.ts'
+import type { CallTrace, Traces } from '../telemetry/traces.ts'
 import type { Pools } from '../upstream/pools.ts'
 import type { Client, Clients } from './clients.ts'
 import type { Ledger } from './ledger.ts'
 import type { Prices } from './prices.ts'
 import type { Route, Routes } from './routes.ts'
+import type { Bodies, Transcript } from './transcript.ts'
 
 export type HeadersShown = 'none' | 'summary' | 'full'
 
@@ -38,6 +40,12 @@ export interface Gateway {
   /** Of providers; some have a cap. */
   readonly spend: Spend
   readonly headersShown: HeadersShown
+  /** Undefined: nobody wants any. */
+  readonly traces: Traces | undefined
+  /** Of which calls prompt and answer are logged. */
+  readonly bodies: Bodies
+  /** The text without any secret of ours: for all that comes from upstreams and is shown to somebody. */
+  readonly redact: (text: string) => string
 }
 
 /** One call's life, from its first byte to its settlement: the only thing in the gateway that changes as a call goes on. */
@@ -48,6 +56,10 @@ export interface Journey {
   readonly startedTicks: number
   /** Comes when the client leaves or the gateway must stop. */
   readonly stop: Stop
+  /** Undefined: it is not written down, and there is none to hand on. */
+  readonly trace: CallTrace | undefined
+  /** What was asked and said, where the log is to have it. */
+  transcript: Transcript | undefined
   client: Client | undefined
   call: ChatCall | undefined
   route: Route | undefined

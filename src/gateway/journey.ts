@@ -6,8 +6,9 @@
 import { randomUUID } from 'node:crypto'
 import type { Plan } from '../core/attempt.ts'
 import type { Dialect } from '../core/dialect.ts'
-import { faultOf } from '../core/fault.ts'
+import { faultOf, withoutSecrets } from '../core/fault.ts'
 import type { Stop } from '../core/stop.ts'
+import type { TraceHeaders } from '../telemetry/traces.ts'
 import { estimatedTokens } from '../usage/estimate.ts'
 import { admit } from './admission.ts'
 import type { ClientHeaders } from './choosers.ts'
@@ -16,6 +17,7 @@ import type { Gateway, Journey } from './gateway.ts'
 import { answerHeaders, refusalHeaders } from './headers.ts'
 import { recalled } from './recall.ts'
 import { planOf } from './routes.ts'
+import { transcript } from './transcript.ts'
 import { firstAnswer } from './walk.ts'
 
 /** What goes back to the client: a body, or a stream of bytes with a sign of life to send while it is silent. */
@@ -29,15 +31,20 @@ export interface Reply {
 }
 
 const NO_PLAN: Plan = []
+const NO_TRACE: TraceHeaders = {}
 const NOTHING: readonly string[] = []
 
 /** A call has reached us: nothing of it is known but its head. */
-export function arrive(gateway: Gateway, requestId: string | undefined, stop: Stop): Journey {
+export function arrive(gateway: Gateway, requestId: string | undefined, stop: Stop, headers: TraceHeaders = NO_TRACE): Journey {
+  const startedAtMs = gateway.clock.now()
+  const startedTicks = gateway.clock.ticks()
   return {
     id: requestId ?? randomUUID(),
-    startedAtMs: gateway.clock.now(),
-    startedTicks: gateway.clock.ticks(),
+    startedAtMs,
+    startedTicks,
     stop,
+    trace: gateway.traces?.begin(headers, startedAtMs, startedTicks),
+    transcript: undefined,
     client: undefined,
     call: undefined,
     route: undefined,
@@ -86,6 +93,7 @@ export async function serve(
 ): Promise<Reply> {
   try {
     const client = journey.client!
+    if (gateway.bodies !== 'never') journey.transcript = transcript(gateway.bodies, body, gateway.redact)
     const call = dialect.parse(body)
     journey.call = call
     const [route, carried] = gateway.routes.find(call.model, client)
@@ -124,7 +132,7 @@ export async function serve(
 
 /** The one place where a call is refused. */
 export function refuse(gateway: Gateway, dialect: Dialect, journey: Journey, thrown: unknown): Reply {
-  const fault = faultOf(thrown)
+  const fault = withoutSecrets(faultOf(thrown), gateway.redact)
   gateway.ledger.close(journey, fault.kind === 'client-gone' ? { kind: 'abandoned' } : { kind: 'refused', fault })
   return { status: fault.status, headers: refusalHeaders(gateway, journey, fault), body: dialect.refusal(fault) }
 }

@@ -2,7 +2,7 @@
 import type { AttemptRecord, Ending, RecoveryKind, Target } from '../core/attempt.ts'
 import type { Usage } from '../core/chat.ts'
 import type { Clock } from '../core/clock.ts'
-import type { Fault, FaultName } from '../core/fault.ts'
+import { type Fault, mayQuote } from '../core/fault.ts'
 import type { Log } from '../telemetry/log.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
 import { costUsd } from '../usage/price.ts'
@@ -24,9 +24,6 @@ export interface Ledger {
 
 const NONE = 'none'
 
-/** Faults whose detail may quote the call: their message stays out of the log. */
-const ABOUT_THE_CALL: ReadonlySet<FaultName> = new Set(['upstream-refused-call', 'context-too-long', 'content-filtered'])
-
 const NO_ERRORS: ReadonlySet<string> = new Set(['answered', 'cancelled', 'client-gone'])
 
 /** What all attempts of a call cost together, as far as it is known; undefined when nothing of it is. */
@@ -46,7 +43,8 @@ export function ledger(clock: Clock, metrics: Metrics, log: Log, settle: (journe
     const { target, outcome, ms } = attempt
     const { providerName, label } = target
     metrics.count('llm_attempts_total', [providerName, label, outcome])
-    if (outcome.startsWith('passed-over:')) return
+    if (outcome.startsWith('passed-over:'))
+      return journey.trace?.event('understudy.passed_over', { target: target.id, reason: outcome.slice('passed-over:'.length) })
     metrics.observe('llm_attempt_seconds', [providerName, label, outcome], ms / 1000)
     // Late is no fault: it hurts nobody's circuit or key. But who looks for what is wrong with a target looks here.
     if (attempt.slow) metrics.count('llm_errors_total', [providerName, label, 'slow'])
@@ -61,6 +59,20 @@ export function ledger(clock: Clock, metrics: Metrics, log: Log, settle: (journe
     const status = statusOf(ending)
     count(journey, ending, status, ms)
     write(journey, ending, status, ms)
+    journey.trace?.end({
+      requestId: journey.id,
+      status,
+      ending,
+      route: journey.route?.name,
+      client: journey.client?.name,
+      tags: journey.client?.tags,
+      call: journey.call,
+      target: journey.shownTarget ?? journey.answeredBy?.id,
+      level: journey.level,
+      cache: journey.cached,
+      attempts: journey.attempts.length,
+      costUsd: shownCost(journey),
+    })
   }
 
   function count(journey: Journey, ending: Ending, status: number, ms: number): void {
@@ -77,8 +89,9 @@ export function ledger(clock: Clock, metrics: Metrics, log: Log, settle: (journe
     if (stream && wasAnswered(journey)) metrics.count('llm_stream_endings_total', [route, ending.kind])
     if (journey.level !== 'normal' && wasAnswered(journey)) metrics.count('llm_degraded_total', [route, journey.level])
     if (answeredBy === undefined) return
-    metrics.observe('llm_latency_seconds', [route, target], ms / 1000)
-    metrics.observe('llm_first_token_seconds', [route, target], journey.firstTokenMs! / 1000)
+    const traceId = journey.trace?.id
+    metrics.observe('llm_latency_seconds', [route, target], ms / 1000, traceId)
+    metrics.observe('llm_first_token_seconds', [route, target], journey.firstTokenMs! / 1000, traceId)
   }
 
   /** Every attempt that was paid for counts, whatever became of it. */
@@ -125,8 +138,11 @@ export function ledger(clock: Clock, metrics: Metrics, log: Log, settle: (journe
   function write(journey: Journey, ending: Ending, status: number, ms: number): void {
     const { usage, call, answeredBy, shownTarget } = journey
     const fault = 'fault' in ending ? ending.fault : undefined
+    const bodies = journey.transcript?.shownAt(ending)
+    const quoted = bodies !== undefined
     const fields = {
       id: journey.id,
+      traceId: journey.trace?.id,
       status,
       ending: ending.kind,
       route: journey.route?.name,
@@ -139,12 +155,14 @@ export function ledger(clock: Clock, metrics: Metrics, log: Log, settle: (journe
       ms: rounded(ms),
       firstTokenMs: journey.firstTokenMs === undefined ? undefined : rounded(journey.firstTokenMs),
       fault: fault?.kind,
-      detail: fault === undefined || ABOUT_THE_CALL.has(fault.kind) ? undefined : fault.details.detail,
+      detail: fault === undefined || (mayQuote(fault.kind) && !quoted) ? undefined : fault.details.detail,
       usage,
-      costUsd: shownTarget === undefined ? costOf(journey) : 0,
+      costUsd: shownCost(journey),
       leftOut: journey.leftOut.length > 0 ? journey.leftOut : undefined,
       malformed: journey.malformed > 0 ? journey.malformed : undefined,
-      attempts: journey.attempts.map(written),
+      attempts: journey.attempts.map(attempt => written(attempt, quoted)),
+      prompt: bodies?.prompt,
+      answer: bodies?.answer,
     }
     if (isOurs(fault)) log.error('call', fields)
     else if (ending.kind === 'broken' || status >= 500) log.warn('call', fields)
@@ -154,8 +172,14 @@ export function ledger(clock: Clock, metrics: Metrics, log: Log, settle: (journe
   return {
     attempted,
     malformed: ({ providerName, label }) => metrics.count('llm_errors_total', [providerName, label, 'upstream-garbled']),
-    hedged: ({ route }, result) => metrics.count('llm_hedges_total', [route!.name, result]),
-    recovered: ({ route }, kind, result) => metrics.count('llm_recoveries_total', [route!.name, kind, result]),
+    hedged({ route, trace }, result) {
+      metrics.count('llm_hedges_total', [route!.name, result])
+      trace?.event('understudy.hedge', { result })
+    },
+    recovered({ route, trace }, kind, result) {
+      metrics.count('llm_recoveries_total', [route!.name, kind, result])
+      trace?.event('understudy.recovery', { kind, result })
+    },
     inFlight: (target, by) => metrics.change('llm_in_flight', [labelOf(target)], by),
     close,
   }
@@ -171,7 +195,22 @@ function statusOf(ending: Ending): number {
 const isOurs = (fault: Fault | undefined) => fault?.kind === 'internal'
 const rounded = (ms: number) => Math.round(ms * 10) / 10
 
-function written({ target, key, outcome, ms, role, slow, detail, status, sends, broke }: AttemptRecord): object {
-  const told = ABOUT_THE_CALL.has(outcome as FaultName) ? undefined : detail
-  return { target: target.id, key, outcome, ms: rounded(ms), role, slow, status, sends, broke, detail: told }
+/** What was not asked of anybody cost nothing. */
+const shownCost = (journey: Journey) => (journey.shownTarget === undefined ? costOf(journey) : 0)
+
+/** @param quoted whether what may quote the call is shown as well */
+function written({ target, key, outcome, ms, role, slow, detail, status, sends, broke }: AttemptRecord, quoted: boolean): object {
+  const isShown = quoted || !mayQuote(outcome)
+  return {
+    target: target.id,
+    key,
+    outcome,
+    ms: rounded(ms),
+    role,
+    slow,
+    status,
+    sends,
+    broke,
+    detail: isShown ? detail : undefined,
+  }
 }

@@ -111,11 +111,12 @@ async function resumedBy(
 }
 
 /** The call as this target is to get it; undefined where it cannot be asked in this way. */
-function callFor({ call }: Journey, had: Given, target: Target, kind: RecoveryKind): ChatCall | undefined {
+function callFor({ call, malformed }: Journey, had: Given, target: Target, kind: RecoveryKind): ChatCall | undefined {
   if (kind === 'splice') return call
   const beginning = beginningOf(had.text)
   const { provider, abilities } = target
-  if (beginning === '' || provider.prefill === undefined || abilities.prefill !== true) return undefined
+  // A beginning that an event is missing from is none to go on with.
+  if (malformed > 0 || beginning === '' || provider.prefill === undefined || abilities.prefill !== true) return undefined
   const begun = { ...withRest(call!, had.text.length), prefill: beginning }
   return provider.refuses(begun, target) === undefined ? begun : undefined
 }

@@ -44,8 +44,8 @@ export function adminServer(options: AdminOptions): FastifyInstance {
   app.setNotFoundHandler((request, reply) => refuse(reply, noSuchUrl(request.method, request.url)))
 
   addHealth(app, readiness)
-  app.get('/metrics', async (_, reply) => {
-    const { text, contentType } = await metrics.scrape()
+  app.get('/metrics', async (request, reply) => {
+    const { text, contentType } = await metrics.scrape(request.headers.accept)
     return reply.header('content-type', contentType).send(text)
   })
 

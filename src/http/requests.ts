@@ -46,7 +46,7 @@ export function requests(gateway: Gateway, readiness: Readiness): Requests {
       const shown = request.headers['x-request-id']
       const requestId = typeof shown === 'string' && REQUEST_ID.test(shown) ? shown : undefined
       const stop = stopper()
-      const begun = { journey: arrive(gateway, requestId, stop), request, raw, stopper: stop }
+      const begun = { journey: arrive(gateway, requestId, stop, request.headers), request, raw, stopper: stop }
       const place = kept.take(begun)
       // Not Fastify's request.signal, which aborts as soon as the body of a POST has been read.
       raw.on('close', () => {

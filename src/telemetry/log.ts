@@ -1,4 +1,7 @@
-/** Logs: JSON lines as pino writes them, written without holding anybody up. Only what is named here is written; there is no "log the object". */
+/**
+ * Logs: JSON lines as pino writes them, written without holding anybody up. Only what is named by whoever logs is written; there is no "log
+ * the object". Every line goes through `redact` on its way out, a batch of them at a time.
+ */
 
 import { type DestinationStream, destination, levels } from 'pino'
 import { systemClock } from '../core/clock.ts'
@@ -30,10 +33,13 @@ function timestamp(): string {
   return `${stamped.text}${String(ms).padStart(3, '0')}Z`
 }
 
-/** @param to where the lines go; standard output, a batch at a time, when left out */
-export function log(level: LogLevel, to?: DestinationStream): Log {
-  const batches = to === undefined ? gatheringOutput() : undefined
-  const output = to ?? batches!
+/**
+ * @param redact takes the secrets out of the text of one or more lines
+ * @param to where the lines go; standard output, a batch at a time, when left out
+ */
+export function log(level: LogLevel, redact: (lines: string) => string, to?: DestinationStream): Log {
+  const batches = to === undefined ? gatheringOutput(redact) : undefined
+  const output = batches ?? { write: (line: string) => to!.write(redact(line)) }
   const least = level === 'silent' ? Number.POSITIVE_INFINITY : levels.values[level]!
 
   /** All fields by one JSON.stringify: pino's logger writes them one by one, and its line is a rope of a hundred strings. */
@@ -63,11 +69,11 @@ export function log(level: LogLevel, to?: DestinationStream): Log {
  * Standard output, asynchronously. Lines are gathered here and not in pino's own buffer, which counts the bytes of all that it holds anew
  * at each line. What is left at the end goes there without starting a write, which the end of the process would overtake.
  */
-function gatheringOutput(): DestinationStream & { flush(): void } {
+function gatheringOutput(redact: (lines: string) => string): DestinationStream & { flush(): void } {
   const output = destination({ sync: false, minLength: NOT_BY_ITSELF, maxWrite: 2 * NOT_BY_ITSELF })
   let gathered = ''
   const handOn = () => {
-    const text = gathered
+    const text = redact(gathered)
     gathered = ''
     if (text !== '') output.write(text)
   }

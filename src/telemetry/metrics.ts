@@ -5,7 +5,16 @@
  * A call counts more than a dozen things, and prom-client puts a key together from names and values for each. So the series of a tuple of
  * label values is looked up here, value by value, and kept; what is added to it is handed on to prom-client at the next scrape.
  */
-import { Counter, collectDefaultMetrics, Gauge, type Metric, type MetricValueWithName, Registry } from 'prom-client'
+import {
+  Counter,
+  collectDefaultMetrics,
+  Gauge,
+  type Metric,
+  type MetricValueWithName,
+  type OpenMetricsContentType,
+  Registry,
+} from 'prom-client'
+import { systemClock } from '../core/clock.ts'
 
 /** From 1 ms to 5 min. */
 const SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 30, 60, 120, 300]
@@ -83,13 +92,17 @@ type Strings<Tuple extends readonly unknown[]> = { readonly [At in keyof Tuple]:
 
 export interface Metrics {
   count<N extends OfKind<'counter'>>(name: N, values: Values<N>, by?: number): void
-  observe<N extends OfKind<'histogram'>>(name: N, values: Values<N>, seconds: number): void
+  /** @param traceId of the trace that shows this one, for who wants to see an example */
+  observe<N extends OfKind<'histogram'>>(name: N, values: Values<N>, seconds: number, traceId?: string): void
   change<N extends OfKind<'gauge'>>(name: N, values: Values<N>, by: number): void
   set<N extends OfKind<'gauge'>>(name: N, values: Values<N>, to: number): void
   /** Called before every scrape: for states that are asked for rather than told. */
   beforeScrape(run: () => void): void
-  /** The exposition text and its content type. */
-  scrape(): Promise<{ readonly text: string; readonly contentType: string }>
+  /**
+   * The exposition text and its content type.
+   * @param accept the scraper's header of that name: whoever asks for OpenMetrics gets it, with examples of traces at the histograms
+   */
+  scrape(accept?: string): Promise<{ readonly text: string; readonly contentType: string }>
 }
 
 export function metrics(version: string): Metrics {
@@ -104,7 +117,7 @@ export function metrics(version: string): Metrics {
       histograms.set(name, all)
       // At a scrape a registry asks no more of a metric than this; the distributions are counted here.
       const get = async () => ({ name, help, type: kind, aggregator: 'sum', values: valuesOf(name, labelNames, all.all) })
-      registry.registerMetric({ name, get } as unknown as Metric)
+      registry.registerMetric({ name, type: kind, get } as unknown as Metric)
     } else {
       const metric = kind === 'counter' ? new Counter(settings) : new Gauge(settings)
       sums.set(
@@ -114,6 +127,7 @@ export function metrics(version: string): Metrics {
     }
   }
   const before: (() => void)[] = []
+  const openMetrics = inOpenMetrics(registry)
 
   function set<N extends OfKind<'gauge'>>(name: N, values: Values<N>, to: number): void {
     sums.get(name)!.of(values).set(to)
@@ -124,18 +138,41 @@ export function metrics(version: string): Metrics {
     count(name, values, by = 1) {
       sums.get(name)!.of(values).pending += by
     },
-    observe: (name, values, seconds) => observe(histograms.get(name)!.of(values), seconds),
+    observe: (name, values, seconds, traceId) => observe(histograms.get(name)!.of(values), seconds, traceId),
     change(name, values, by) {
       sums.get(name)!.of(values).pending += by
     },
     set,
     beforeScrape: run => before.push(run),
-    async scrape() {
+    async scrape(accept = '') {
       for (const run of before) run()
       for (const { all } of sums.values()) for (const each of all) each.handOn()
-      return { text: await registry.metrics(), contentType: registry.contentType }
+      const asked = accept.includes(OPEN_METRICS) ? openMetrics : registry
+      return { text: await asked.metrics(), contentType: asked.contentType }
     },
   }
+}
+
+const OPEN_METRICS = 'application/openmetrics-text'
+
+/** A registry of one format renames the metrics that it writes, so the other format sees views of them that it may rename. */
+function inOpenMetrics(registry: Registry): Registry<OpenMetricsContentType> {
+  const open = new Registry<OpenMetricsContentType>()
+  open.setContentType(Registry.OPENMETRICS_CONTENT_TYPE)
+  for (const metric of registry.getMetricsAsArray() as unknown as Written[]) {
+    // There the family of a counter is named without the ending of its series.
+    const inFamily = (name: string) => (metric.type === 'counter' ? name.replace(/_total$/, '') : name)
+    const get = async () => ({ ...(await metric.get()), name: inFamily(metric.name) })
+    open.registerMetric({ name: metric.name, type: metric.type, get } as unknown as Metric)
+  }
+  return open
+}
+
+/** As much of a metric as a registry asks for. */
+interface Written {
+  readonly name: string
+  readonly type: string
+  get(): Promise<object>
 }
 
 /** A counter or a gauge for one tuple of label values. */
@@ -169,29 +206,43 @@ interface Distribution {
   /** Observations up to each bound and above the one before it; the last place is for those above them all. */
   readonly counts: Float64Array
   sum: number
+  /** By bucket: the latest observation that a trace shows; undefined until there is one. */
+  examples: (Example | undefined)[] | undefined
+}
+
+interface Example {
+  readonly labelSet: { readonly trace_id: string }
+  readonly value: number
+  /** Seconds since 1970. */
+  readonly timestamp: number
 }
 
 const distribution = (values: readonly string[]): Distribution => ({
   values: [...values],
   counts: new Float64Array(SECONDS.length + 1),
   sum: 0,
+  examples: undefined,
 })
 
-function observe(into: Distribution, seconds: number): void {
+function observe(into: Distribution, seconds: number, traceId?: string): void {
   let at = 0
   while (at < SECONDS.length && seconds > SECONDS[at]!) at++
   into.counts[at]!++
   into.sum += seconds
+  if (traceId === undefined) return
+  into.examples ??= []
+  into.examples[at] = { labelSet: { trace_id: traceId }, value: seconds, timestamp: systemClock.now() / 1000 }
 }
 
 /** As Prometheus counts: each bucket holds those below it, too. */
 function valuesOf(name: string, labelNames: readonly string[], all: readonly Distribution[]): MetricValueWithName<string>[] {
-  return all.flatMap(({ values, counts, sum }) => {
+  return all.flatMap(({ values, counts, sum, examples }) => {
     const labels = Object.fromEntries(labelNames.map((label, at) => [label, values[at]!]))
     let count = 0
     const buckets = [...SECONDS, '+Inf'].map((le, at) => {
       count += counts[at]!
-      return { metricName: `${name}_bucket`, labels: { le, ...labels }, value: count }
+      const exemplar = examples?.[at]
+      return { metricName: `${name}_bucket`, labels: { le, ...labels }, value: count, ...(exemplar && { exemplar }) }
     })
     return [...buckets, { metricName: `${name}_sum`, labels, value: sum }, { metricName: `${name}_count`, labels, value: count }]
   })

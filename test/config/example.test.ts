@@ -6,7 +6,13 @@ import { formatProblem } from '../../src/config/problem.ts'
 import { AVAILABLE_TYPES } from '../../src/config/schema.ts'
 
 const file = new URL('../../config/understudy.example.yaml', import.meta.url)
-const env = { OPENAI_API_KEY: 'sk-1', OPENAI_TEAM_B_KEY: 'sk-2', ANTHROPIC_API_KEY: 'sk-3', SEARCH_TEAM_KEY: 'client-1' }
+const env = {
+  OPENAI_API_KEY: 'sk-1',
+  OPENAI_TEAM_B_KEY: 'sk-2',
+  ANTHROPIC_API_KEY: 'sk-3',
+  SEARCH_TEAM_KEY: 'client-1',
+  HOOK_SECRET: 'hook-1',
+}
 
 test('the example is a configuration', async () => {
   const loaded = await loadConfig(file.pathname, { env })

@@ -97,9 +97,6 @@ test('the complete language is understood, and what nothing obeys yet is refused
       'providers.openai.health  "health" is not available yet',
       'providers.gemini.type  "gemini" is not available yet',
       'clients[0].key  "azure-kv:" is not available yet',
-      'telemetry.log.bodies  "errors" is not available yet',
-      'telemetry.traces  "traces" is not available yet',
-      'telemetry.webhooks  "webhooks" is not available yet',
     ],
   )
 })
@@ -113,11 +110,10 @@ test('each is reported where it stands', async () => {
   }
   assert.equal(placeOf('server.workers'), '2:84')
   assert.equal(placeOf('providers.openai.keys[2].value'), '16:31')
-  assert.equal(placeOf('telemetry.traces'), '68:3')
 })
 
 test('every form of what is to come is refused', async () => {
-  const texts = [`${PROVIDERS}${ROUTES}telemetry: {log: {bodies: all}}\n`, `${PROVIDERS}${ROUTES}server: {workers: 2}\n`]
+  const texts = [`${PROVIDERS}${ROUTES}server: {workers: 2}\n`]
   for (const text of texts) {
     const loaded = await parseConfig(text, 'understudy.yaml', { env: ENV })
     assert.ok(!loaded.ok, text)

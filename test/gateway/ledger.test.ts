@@ -19,8 +19,11 @@ function open(more: Partial<Journey> = {}) {
   const measured = metrics('test')
   const lines: Record<string, any>[] = []
   const settled: Journey[] = []
-  const written = ledger(clock, measured, log('debug', { write: line => lines.push(JSON.parse(line)) }), each =>
-    settled.push(each),
+  const written = ledger(
+    clock,
+    measured,
+    log('debug', text => text, { write: line => lines.push(JSON.parse(line)) }),
+    each => settled.push(each),
   )
   const journey = arrive({ clock } as unknown as Gateway, 'the-id', stopper())
   Object.assign(journey, { client: madeClient(), call: madeCall(), route: madeRoute('r', [A, B]), ...more })

@@ -1,6 +1,7 @@
 /** A whole gateway on free ports, from a configuration as an operator would write it, with simulators behind it and its logs in reach. */
 import assert from 'node:assert/strict'
 import { parseConfig } from '../../src/config/load.ts'
+import { secretsOf } from '../../src/config/secrets/secrets-of.ts'
 import { type Clock, systemClock } from '../../src/core/clock.ts'
 import type { Store } from '../../src/core/store.ts'
 import { type Assembled, assemble } from '../../src/gateway/assemble.ts'
@@ -12,6 +13,8 @@ import { available } from '../../src/providers/registry.ts'
 import { type Simulator, startSimulator } from '../../src/simulator/simulator.ts'
 import { log } from '../../src/telemetry/log.ts'
 import { metrics } from '../../src/telemetry/metrics.ts'
+import { redaction } from '../../src/telemetry/redaction.ts'
+import { startTraces } from '../../src/telemetry/traces.ts'
 
 export interface Running {
   readonly url: string
@@ -48,7 +51,16 @@ export async function running(yaml: string, options: RunningOptions = {}): Promi
   const { config } = loaded
   const clock = options.clock ?? systemClock
   const lines: string[] = []
-  const logged = log('debug', { write: line => lines.push(line) })
+  const { redact } = redaction(secretsOf(config))
+  const logged = log('debug', redact, { write: line => lines.push(line) })
+  const traces = await startTraces({
+    settings: config.telemetry.traces,
+    env: { OTEL_EXPORTER_OTLP_PROTOCOL: 'http/json' },
+    version: 'test',
+    clock,
+    log: logged,
+    redact,
+  })
   const measured = metrics('test')
   const simulators = new Map<string, Simulator>()
   for (const simulator of config.simulators)
@@ -62,6 +74,8 @@ export async function running(yaml: string, options: RunningOptions = {}): Promi
     log: logged,
     metrics: measured,
     simulators: new Map([...simulators].map(([name, { url }]) => [name, url])),
+    redact,
+    traces,
   })
   const state = readiness()
   const { gateway, targets, providerNames, spending } = assembled
@@ -105,7 +119,7 @@ export async function running(yaml: string, options: RunningOptions = {}): Promi
       server.endAll()
       server.app.server.closeAllConnections()
       await Promise.all([server.app.close(), admin.close()])
-      await assembled.close()
+      await Promise.all([assembled.close(), traces?.close()])
       await Promise.all([...simulators.values()].map(simulator => simulator.close()))
     },
   }

@@ -4,7 +4,7 @@ import { type LogLevel, log } from '../../src/telemetry/log.ts'
 
 function opened(level: LogLevel) {
   const lines: string[] = []
-  return { lines, written: log(level, { write: line => void lines.push(line) }) }
+  return { lines, written: log(level, text => text, { write: line => void lines.push(line) }) }
 }
 
 test('a line is JSON with its level, its time and its message, and ends with a line end', () => {

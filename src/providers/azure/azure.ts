@@ -36,6 +36,7 @@ const FIRST_WITH_STREAM_OPTIONS = '2024-09-01'
 
 const RELATIVE: Relative = {
   name: 'azure',
+  tracedAs: 'azure.ai.openai',
   // Deployments of gpt-4 may be of its turbo versions, which are not called otherwise here.
   abilities: model => (/^gpt-4$/i.test(model) ? { context: 128_000 } : abilities(model)),
   drops: (call, target) => refusedFields(call, target.model),

@@ -15,6 +15,7 @@ export const bedrock: Provider = {
   options: z.strictObject({}),
   dialect: undefined,
   pricedAs: 'aws',
+  tracedAs: 'aws.bedrock',
   abilities,
   prefill: 'continued',
   framing: 'aws-events',

@@ -20,6 +20,7 @@ export const gemini: Provider = {
   options: z.strictObject({}),
   dialect: undefined,
   pricedAs: 'google',
+  tracedAs: 'gcp.gemini',
   abilities,
   prefill: 'continued',
   framing: 'sse',

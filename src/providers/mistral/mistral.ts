@@ -46,6 +46,7 @@ const HIGHEST_TEMPERATURE = 1.5
 
 export const mistral = openAIFamily({
   name: 'mistral',
+  tracedAs: 'mistral_ai',
   baseUrl: 'https://api.mistral.ai/v1',
   abilities,
   writesOtherwise: true,

@@ -9,6 +9,7 @@ export const moonshot = openAIFamily({
   name: 'moonshot',
   baseUrl: 'https://api.moonshot.ai/v1',
   pricedAs: 'moonshotai',
+  tracedAs: 'moonshot_ai',
   abilities: knownFrom([[/^moonshot-v1-(?!.*vision)/, without('vision')]], OPEN_TEXT_ONLY),
   cannot: ['log probabilities', 'audio output'],
   prefill: { answers: 'continued', message: { partial: true } },

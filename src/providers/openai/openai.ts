@@ -40,6 +40,8 @@ export interface Relative {
   readonly baseUrl?: string
   /** Its id in the list of known prices, where that is not its name. */
   readonly pricedAs?: string
+  /** Its name in traces, where that is not its name. */
+  readonly tracedAs?: string
   /** What is known of its models. */
   readonly abilities?: (model: string) => Abilities
   readonly path?: string
@@ -95,6 +97,7 @@ export function openAIFamily(relative: Relative): Provider {
     name: relative.name,
     baseUrl: relative.baseUrl,
     ...(relative.pricedAs === undefined ? {} : { pricedAs: relative.pricedAs }),
+    ...(relative.tracedAs === undefined ? {} : { tracedAs: relative.tracedAs }),
     ...(relative.abilities === undefined ? {} : { abilities: relative.abilities }),
     options: z.strictObject({}),
     dialect: relative.writesOtherwise === true ? undefined : 'chat',

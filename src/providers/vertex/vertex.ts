@@ -35,6 +35,7 @@ export function vertexBy(clock: Clock): Provider {
     options: z.strictObject({}),
     dialect: undefined,
     pricedAs: 'google',
+    tracedAs: 'gcp.vertex_ai',
     abilities: model => (isClaude(model) ? ofClaude(model) : ofGemini(model)),
     prefill: 'continued',
     framing: 'sse',

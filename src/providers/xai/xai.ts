@@ -17,6 +17,7 @@ export const xai = openAIFamily({
   name: 'xai',
   baseUrl: 'https://api.x.ai/v1',
   pricedAs: 'x-ai',
+  tracedAs: 'x_ai',
   abilities: knownFrom([[/^grok-(?:3|code|beta|2(?!-vision))/, without('vision')]]),
   reasoningBeside: true,
   cannot: ['audio output'],

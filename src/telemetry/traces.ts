@@ -1,0 +1,246 @@
+/*
+ * Traces, by OpenTelemetry's SDK over OTLP/HTTP. The SDK is large, so it is loaded only where traces are wanted: by the configuration, or by
+ * the variables that OpenTelemetry has for it. It is asked once per call, whether this one is sampled; for one that is not, that is all that
+ * happens, save that the trace it came with is handed on. Nothing is registered for the whole process and no library is patched: every span
+ * is begun and ended by name, with its parent, so that running code needs no context that follows it around.
+ */
+import type { Context, ContextManager, ProxyTracerProvider, Span, SpanContext, Tracer } from '@opentelemetry/api'
+import type { SpanExporter } from '@opentelemetry/sdk-trace'
+import type { AttemptRecord, Target } from '../core/attempt.ts'
+import type { ChatCall, ChatEvent } from '../core/chat.ts'
+import type { Clock } from '../core/clock.ts'
+import {
+  type AnswerSeen,
+  type Attributes,
+  attemptBegun,
+  attemptOver,
+  type CallTold,
+  callTold,
+  type Failed,
+  seeEvents,
+} from './call-spans.ts'
+import type { Log } from './log.ts'
+
+/** The headers of a request, names in lower case: `traceparent` and `tracestate` say which trace it belongs to. */
+export type TraceHeaders = Readonly<Record<string, string | string[] | undefined>>
+
+export interface Traces {
+  /** Undefined: there is nothing to write down and nothing to hand on. */
+  begin(headers: TraceHeaders, startedAtMs: number, startedTicks: number): CallTrace | undefined
+  /** Sends what has not been sent, if the collector takes it soon. */
+  close(): Promise<void>
+}
+
+export interface CallTrace {
+  /** 32 hex digits, of a trace that is written down; undefined: of one that is only handed on. */
+  readonly id: string | undefined
+  attempt(target: Target, call: ChatCall): AttemptTrace
+  event(name: string, attributes: Attributes): void
+  end(told: CallTold): void
+}
+
+export interface AttemptTrace {
+  /** Names and values by turns, for the upstream request. */
+  readonly headers: readonly string[]
+  saw(events: readonly ChatEvent[]): void
+  /** @param firstContentMs from its beginning, of a stream */
+  over(record: AttemptRecord, firstContentMs: number | undefined): void
+}
+
+export interface TraceOptions {
+  readonly settings: { readonly endpoint: string; readonly sample: number } | undefined
+  readonly env: Readonly<Record<string, string | undefined>>
+  readonly version: string
+  readonly clock: Clock
+  readonly log: Log
+  readonly redact: (text: string) => string
+}
+
+const OWN_NAME = 'understudy'
+/** At the end, a collector that does not answer is not waited for longer. */
+const CLOSE_MS = 3_000
+const LONGEST_STATE = 512
+
+/** Undefined when nobody wants traces. What the variables say of endpoint, headers, sampler, batches and resource is obeyed by the SDK. */
+export async function startTraces({ settings, env, version, clock, log, redact }: TraceOptions): Promise<Traces | undefined> {
+  const isOff = env.OTEL_SDK_DISABLED?.toLowerCase() === 'true' || env.OTEL_TRACES_EXPORTER === 'none'
+  const isNamed = Boolean(env.OTEL_EXPORTER_OTLP_ENDPOINT || env.OTEL_EXPORTER_OTLP_TRACES_ENDPOINT)
+  if (isOff || (settings === undefined && !isNamed)) return undefined
+
+  const [api, { NodeSDK }, { ParentBasedSampler, TraceIdRatioBasedSampler }] = await Promise.all([
+    import('@opentelemetry/api'),
+    import('@opentelemetry/sdk-node'),
+    import('@opentelemetry/sdk-trace'),
+  ])
+  const exporter = telling(await exporterOf(settings?.endpoint, env), log, redact)
+  const bySample = settings !== undefined && !env.OTEL_TRACES_SAMPLER
+  const isTitled = Boolean(env.OTEL_SERVICE_NAME) || /(^|,)\s*service\.name=/.test(env.OTEL_RESOURCE_ATTRIBUTES ?? '')
+  const sdk = new NodeSDK({
+    traceExporter: exporter,
+    metricReaders: [],
+    logRecordProcessors: [],
+    textMapPropagator: null,
+    contextManager: noContext(api.ROOT_CONTEXT),
+    ...(bySample && { sampler: new ParentBasedSampler({ root: new TraceIdRatioBasedSampler(settings.sample) }) }),
+    ...(!isTitled && { serviceName: OWN_NAME }),
+  })
+  sdk.start()
+  const provider = (api.trace.getTracerProvider() as ProxyTracerProvider).getDelegate()
+  const tracer = provider.getTracer(OWN_NAME, version)
+  // The one who starts them has them; a second gateway in this process has its own.
+  api.trace.disable()
+  api.context.disable()
+
+  return {
+    begin: (headers, startedAtMs, startedTicks) => {
+      const parent = parentOf(api, headers)
+      const context = parent === undefined ? api.ROOT_CONTEXT : api.trace.setSpanContext(api.ROOT_CONTEXT, parent)
+      const span = tracer.startSpan('chat', { kind: api.SpanKind.SERVER, startTime: startedAtMs }, context)
+      if (!span.isRecording()) return parent && handedOn(parent)
+      return written({ api, tracer, span, redact, at: () => startedAtMs + clock.ticks() - startedTicks })
+    },
+    close: () =>
+      new Promise(resolve => {
+        const cancel = clock.after(CLOSE_MS, resolve)
+        sdk
+          .shutdown()
+          .catch(() => undefined)
+          .finally(() => {
+            cancel()
+            resolve()
+          })
+      }),
+  }
+}
+
+type Api = typeof import('@opentelemetry/api')
+
+interface Writing {
+  readonly api: Api
+  readonly tracer: Tracer
+  readonly span: Span
+  readonly redact: (text: string) => string
+  /** Now, in milliseconds since 1970, as far from the call's beginning as it really is. */
+  readonly at: () => number
+}
+
+function written({ api, tracer, span, redact, at }: Writing): CallTrace {
+  const below = api.trace.setSpan(api.ROOT_CONTEXT, span)
+
+  function end(ending: Span, { type, message }: Failed): void {
+    if (type !== undefined) {
+      ending.setStatus({ code: api.SpanStatusCode.ERROR, ...(message !== undefined && { message: redact(message) }) })
+    }
+    ending.end(at())
+  }
+
+  return {
+    id: span.spanContext().traceId,
+    attempt(target, call) {
+      const { name, attributes } = attemptBegun(target, call)
+      const own = tracer.startSpan(name, { kind: api.SpanKind.CLIENT, startTime: at(), attributes }, below)
+      const seen: AnswerSeen = { reasons: new Map() }
+      return {
+        headers: headersOf(own.spanContext()),
+        saw: events => seeEvents(seen, events),
+        over(record, firstContentMs) {
+          const told = attemptOver(record, seen, call.stream ? firstContentMs : undefined)
+          own.setAttributes(told.attributes)
+          end(own, told.failed)
+        },
+      }
+    },
+    event: (name, attributes) => void span.addEvent(name, attributes, at()),
+    end(call) {
+      const { name, attributes, failed } = callTold(call)
+      span.updateName(name)
+      span.setAttributes(attributes)
+      if (call.cache !== undefined) span.addEvent('understudy.cache', { result: call.cache }, at())
+      if (call.level !== 'normal') span.addEvent('understudy.level', { level: call.level }, at())
+      end(span, failed)
+    },
+  }
+}
+
+/** A trace that somebody else writes down, or nobody: it goes on as it came. */
+function handedOn(parent: SpanContext): CallTrace {
+  const attempt: AttemptTrace = { headers: headersOf(parent), saw() {}, over() {} }
+  return { id: undefined, attempt: () => attempt, event() {}, end() {} }
+}
+
+function headersOf({ traceId, spanId, traceFlags, traceState }: SpanContext): readonly string[] {
+  const flags = (traceFlags & 0xff).toString(16).padStart(2, '0')
+  const state = traceState?.serialize() ?? ''
+  return ['traceparent', `00-${traceId}-${spanId}-${flags}`, ...(state === '' ? [] : ['tracestate', state])]
+}
+
+/** As W3C's Trace Context has it; later versions begin with the same fields. What is not of that form is as good as not there. */
+const TRACEPARENT = /^(?!ff)([\da-f]{2})-((?!0{32})[\da-f]{32})-((?!0{16})[\da-f]{16})-([\da-f]{2})(-.*)?$/
+
+function parentOf({ createTraceState }: Api, { traceparent, tracestate }: TraceHeaders): SpanContext | undefined {
+  if (typeof traceparent !== 'string') return undefined
+  const match = TRACEPARENT.exec(traceparent)
+  if (match === null || (match[1] === '00' && match[5] !== undefined)) return undefined
+  const state = Array.isArray(tracestate) ? tracestate.join(',') : tracestate
+  return {
+    traceId: match[2]!,
+    spanId: match[3]!,
+    traceFlags: Number.parseInt(match[4]!, 16) & 1,
+    isRemote: true,
+    ...(state !== undefined && state.length <= LONGEST_STATE && { traceState: createTraceState(state) }),
+  }
+}
+
+/** To the collector of the configuration in JSON, to that of the variables in protobuf, unless these say otherwise. */
+async function exporterOf(endpoint: string | undefined, env: TraceOptions['env']): Promise<SpanExporter> {
+  const named = env.OTEL_EXPORTER_OTLP_TRACES_PROTOCOL || env.OTEL_EXPORTER_OTLP_PROTOCOL
+  const isJson = named === undefined || named === '' ? endpoint !== undefined : named === 'http/json'
+  const { OTLPTraceExporter } = isJson
+    ? await import('@opentelemetry/exporter-trace-otlp-http')
+    : await import('@opentelemetry/exporter-trace-otlp-proto')
+  return new OTLPTraceExporter(endpoint === undefined ? {} : { url: tracesUrl(endpoint) })
+}
+
+/** The address of a collector is that of all it takes; traces have their path there. */
+function tracesUrl(endpoint: string): string {
+  const path = '/v1/traces'
+  const url = new URL(endpoint)
+  const bare = url.pathname.replace(/\/+$/, '')
+  url.pathname = bare.endsWith(path) ? bare : bare + path
+  return url.href
+}
+
+/** Tells once that the collector does not take what it is sent, and once that it does again. */
+function telling(exporter: SpanExporter, log: Log, redact: (text: string) => string): SpanExporter {
+  let away = false
+  return {
+    export(spans, done) {
+      exporter.export(spans, result => {
+        const failed = result.error !== undefined || result.code !== 0
+        if (failed && !away) log.warn('traces', { collector: 'away', detail: redact(reasonOf(result.error)) })
+        if (!failed && away) log.info('traces', { collector: 'back' })
+        away = failed
+        done(result)
+      })
+    },
+    shutdown: () => exporter.shutdown(),
+    forceFlush: async () => exporter.forceFlush?.(),
+  }
+}
+
+/** A code or a status says it all; messages may hold addresses. */
+function reasonOf(error: (Error & { code?: unknown }) | undefined): string {
+  return String(error?.code ?? error?.message ?? 'not taken').slice(0, 200)
+}
+
+/** Nothing is asked of a context that follows running code, so there is none to pay for. */
+function noContext(root: Context): ContextManager {
+  const none: ContextManager = {
+    active: () => root,
+    with: (_, run, self, ...rest) => run.call(self as never, ...rest),
+    bind: (_, target) => target,
+    enable: () => none,
+    disable: () => none,
+  }
+  return none
+}
