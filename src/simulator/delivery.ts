@@ -5,6 +5,7 @@
 import type { ServerResponse } from 'node:http'
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Break, Course } from './faults.ts'
+import { resetNow } from './listener.ts'
 import { endOf, frameOf, halfJson, halfOf, type StreamEvent } from './wire.ts'
 
 /** Where an answer goes. */
@@ -198,7 +199,7 @@ async function reset(line: Line): Promise<void> {
   const { socket } = line.response
   if (socket === null) return
   await until(line.signal, done => socket.write('', done))
-  socket.resetAndDestroy()
+  resetNow(socket)
 }
 
 function drained(line: Line): Promise<void> {

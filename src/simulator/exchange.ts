@@ -10,6 +10,7 @@ import { type Answer, type Ask, answerTo, type Block, hugeAnswer, hugeToken, typ
 import { type Body, bodyOf, deliverStream, deliverWhole, garbled, hugeBody, type Line, pause, send, silence } from './delivery.ts'
 import { disordered } from './disorder.ts'
 import { type Course, courseOf, fixedAnswer, isDisordered, isSuccess } from './faults.ts'
+import { resetNow } from './listener.ts'
 import { refuses } from './script.ts'
 import type { Addressed, Failure, Mention, Turn, Wire } from './wire.ts'
 
@@ -48,7 +49,8 @@ export async function carryOut(
 ): Promise<'answered' | 'faulted'> {
   const { wire } = actor
   if (rule !== undefined && (refuses(rule) || rule.reset === true)) {
-    line.response.socket?.resetAndDestroy()
+    const { socket } = line.response
+    if (socket !== null) resetNow(socket)
     return 'faulted'
   }
   if (rule?.never_answer === true) await silence(line.signal)

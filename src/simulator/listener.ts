@@ -50,8 +50,7 @@ export async function startListener(host: string, port: number, accept: (socket:
     clearTimeout(retry)
     if (server?.listening) server.close()
     server = undefined
-    // One that is just being ended cannot be reset any more: it would fail, and never close.
-    for (const socket of sockets) void (socket.writableEnded ? socket.destroy() : socket.resetAndDestroy())
+    for (const socket of sockets) resetNow(socket)
   }
 
   const original = create()
@@ -74,4 +73,14 @@ export async function startListener(host: string, port: number, accept: (socket:
       await Promise.all([closed, ...gone])
     },
   }
+}
+
+/**
+ * Resets the connection at once. Node's own way ends the writing side first; whatever destroys the socket before that is through (an error
+ * of its peer will do) makes Node lose the connection without closing it, and neither its peer nor who waits for its end ever hears of it.
+ * One that is being ended already is only closed, for the same reason.
+ */
+export function resetNow(socket: Socket): void {
+  if (!socket.writableEnded) socket.resetAndDestroy()
+  socket.destroy()
 }

@@ -11,7 +11,7 @@ import { anthropicWire } from './anthropic.ts'
 import { type Actor, carryOut, type Received } from './exchange.ts'
 import { geminiWire } from './gemini.ts'
 import { createLedger, type Entry, type SimulatedCall, type SimulatedCounts, type SimulatedEnding } from './ledger.ts'
-import { startListener } from './listener.ts'
+import { resetNow, startListener } from './listener.ts'
 import { openAIWire } from './openai.ts'
 import { type Lots, startScript } from './script.ts'
 
@@ -97,7 +97,7 @@ export async function startSimulator(
       stream: false,
     } as const
     ledger.begin({ at: Date.now(), ...unread, rule: refusal.index }, 0).end('faulted')
-    socket.resetAndDestroy()
+    resetNow(socket)
   })
 
   async function serve(

@@ -1,5 +1,5 @@
 /*
- * Who plays: two providers of different wire formats that misbehave, one that is well, and one that is well and says something else. Each
+ * Who plays: three providers of different wire formats that misbehave, one that is well, and one that is well and says something else. Each
  * way of recovering has three routes over them: with a good end (and a hedge), with none, and to the stranger, whose words must never be
  * mixed with anybody else's.
  */
@@ -10,21 +10,22 @@ export const OTHER_ANSWER = 'One two three four, says somebody else, and goes on
 
 export const RECOVERIES = ['off', 'splice', 'prefill', 'hold'] as const
 const ENDS = {
-  steady: { targets: ['alpha/model', 'beta/model', 'gamma/model'], hedge: { after: '150ms', share: '50%' } },
-  sole: { targets: ['beta/model', 'alpha/model'] },
+  steady: { targets: ['alpha/model', 'beta/model', 'epsilon/model', 'gamma/model'], hedge: { after: '150ms', share: '50%' } },
+  sole: { targets: ['beta/model', 'epsilon/model', 'alpha/model'] },
   strange: { targets: ['alpha/model', 'delta/model'], hedge: { after: '250ms', share: '20%' } },
 } as const
 
 export const ROUTES: readonly string[] = RECOVERIES.flatMap(recover => Object.keys(ENDS).map(end => `${recover}-${end}`))
 
-export const FAULTY = { alpha: 0.4, beta: 0.25 } as const
+export const FAULTY = { alpha: 0.4, beta: 0.25, epsilon: 0.25 } as const
 
-const SPEAKS = { alpha: 'openai', beta: 'anthropic', gamma: 'openai', delta: 'anthropic' } as const
+const SPEAKS = { alpha: 'openai', beta: 'anthropic', gamma: 'openai', delta: 'anthropic', epsilon: 'gemini' } as const
 export const PROVIDERS = Object.keys(SPEAKS) as readonly (keyof typeof SPEAKS)[]
 
 /** Those that say the answer can be handed its beginning, too, where their type can. */
 const PREFILLS: Readonly<Record<string, object>> = {
   beta: { models: { model: { prefill: true } } },
+  epsilon: { models: { model: { prefill: true } } },
   gamma: { type: 'openai-compatible', models: { model: { prefill: true } } },
 }
 
@@ -38,7 +39,7 @@ export function stage(row: Row): string {
   const isFaulty = (name: string): name is keyof typeof FAULTY => name in FAULTY
   const provider = (name: keyof typeof SPEAKS) => ({
     type: SPEAKS[name],
-    base_url: `simulator:${name}/v1`,
+    base_url: `simulator:${name}/${SPEAKS[name] === 'gemini' ? 'v1beta' : 'v1'}`,
     keys: [`key-1-of-${name}`, { value: `key-2-of-${name}`, concurrency: 20 }, `key-3-of-${name}`],
     timeouts: isFaulty(name) ? IMPATIENT : PATIENT,
     retry: { attempts: 1, backoff: { first: '5ms', max: '20ms' }, rate_limit_wait: '50ms' },
@@ -53,7 +54,10 @@ export function stage(row: Row): string {
       speaks: SPEAKS[name],
       answer: name === 'delta' ? OTHER_ANSWER : ANSWER,
       token_delay: '12ms',
-      script: isFaulty(name) ? row.script(FAULTY[name]) : [],
+      // Streams without a terminator have nothing that data could come after.
+      script: isFaulty(name)
+        ? row.script(FAULTY[name]).filter(rule => SPEAKS[name] !== 'gemini' || !('data_after_done' in rule))
+        : [],
     })),
     providers: Object.fromEntries(PROVIDERS.map(name => [name, provider(name)])),
     routes: Object.fromEntries(

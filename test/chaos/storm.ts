@@ -1,4 +1,5 @@
 /** One row of a run: a gateway and its simulators, calls by many clients at once, and then the books. Everything over real sockets, in one process. */
+import { setTimeout as pause } from 'node:timers/promises'
 import { chance } from '../core/random.ts'
 import { countingClock } from '../support/clock.ts'
 import { type Running, running, until } from '../support/running.ts'
@@ -9,6 +10,8 @@ import { stage } from './stage.ts'
 
 /** For what ends a moment after the last answer, on a machine that others use. */
 const PATIENCE_MS = 10_000
+
+const AGAIN_MS = 100
 
 /** How often somebody looks after the keys. */
 const OPERATOR_EVERY_MS = 200
@@ -64,7 +67,8 @@ export async function storm(row: Row, { calls, atOnce, seed }: Storm): Promise<R
     const leftOver: string[] = []
     const empty = (what: string, count: () => number | Promise<number>, most = 0) =>
       until(what, async () => (await count()) <= most, PATIENCE_MS).catch(async () => leftOver.push(`${what}: ${await count()}`))
-    const { keys } = gateway.assembled.gateway
+    const { targets } = gateway.assembled
+    const { keys, paces } = gateway.assembled.gateway
     await empty('calls open at simulators', () =>
       [...gateway.simulators.values()].reduce((sum, { counts }) => sum + counts.open, 0),
     )
@@ -73,8 +77,16 @@ export async function storm(row: Row, { calls, atOnce, seed }: Storm): Promise<R
     for (const provider of gateway.simulators.keys()) {
       await empty(`keys held of ${provider}`, () => keys.status(provider).reduce((sum, { inFlight }) => sum + inFlight, 0))
     }
+    await empty('calls in flight, for choosers', () => targets.reduce((sum, { id }) => sum + paces.inFlight(id), 0))
     await empty('timers', () => clock.waiting(), idleTimers)
-    const { problems, lines, ...accounts } = await books(gateway, row, heard, arrived)
+    // What was sent a moment before may not have been read yet, when this process is busy.
+    const untilMs = performance.now() + PATIENCE_MS
+    let settled = await books(gateway, row, heard, arrived)
+    while (settled.problems.length > 0 && performance.now() < untilMs) {
+      await pause(AGAIN_MS)
+      settled = await books(gateway, row, heard, arrived)
+    }
+    const { problems, lines, ...accounts } = settled
 
     const count = (fits: (heard: Heard) => boolean) => heard.filter(fits).length
     const endingOf = ({ id }: Heard) => lines.get(id)?.ending
