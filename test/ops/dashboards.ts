@@ -25,22 +25,22 @@ function drawn(series: Answered): string {
 }
 
 if (noPrometheus) throw new Error(noPrometheus)
+const lines: string[] = []
 const watched = await watchedUnderFaults()
 try {
   for (const dashboard of dashboards()) {
-    process.stdout.write(`\n${dashboard.title}\n`)
+    lines.push('', dashboard.title)
     for (const panel of dashboard.panels) {
-      if (panel.type === 'row') process.stdout.write(`\n  ${panel.title}\n`)
+      if (panel.type === 'row') lines.push('', `  ${panel.title}`)
       for (const query of panel.targets ?? []) {
         const answer = await shown(query, dashboard, watched)
-        process.stdout.write(
-          `    ${panel.title} (${panel.fieldConfig?.defaults.unit})${answer.length === 0 ? ': no data' : ''}\n`,
-        )
-        for (const series of answer.slice(0, MOST)) process.stdout.write(`      ${drawn(series)}  ${named(query, series)}\n`)
-        if (answer.length > MOST) process.stdout.write(`      and ${answer.length - MOST} more\n`)
+        lines.push(`    ${panel.title} (${panel.fieldConfig?.defaults.unit})${answer.length === 0 ? ': no data' : ''}`)
+        for (const series of answer.slice(0, MOST)) lines.push(`      ${drawn(series)}  ${named(query, series)}`.trimEnd())
+        if (answer.length > MOST) lines.push(`      and ${answer.length - MOST} more`)
       }
     }
   }
 } finally {
   await watched.close()
 }
+process.stdout.write(`${lines.join('\n')}\n`)
