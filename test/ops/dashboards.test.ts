@@ -1,21 +1,16 @@
-/* The dashboards: sound as files, and every panel shows something of a gateway to which everything has happened. */
+/* The dashboards as files: what Grafana would make of them. What they show is tested in under-faults.test.ts. */
 import assert from 'node:assert/strict'
 import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { after, before, describe, it } from 'node:test'
+import { describe, it } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { parse } from 'yaml'
 import { METRICS } from '../../src/telemetry/metrics.ts'
-import { noPrometheus } from '../support/prometheus-server.ts'
 import { AWAITED } from './awaited.ts'
 import { metricsIn, unknownIn } from './metric-names.ts'
-import { DASHBOARDS, dashboards, filledIn, numbers, shown } from './panels.ts'
-import { type Watched, watchedUnderFaults } from './under-faults.ts'
+import { DASHBOARDS, dashboards } from './panels.ts'
 
 const PANELS = new Set(['row', 'timeseries', 'stat', 'table', 'bargauge'])
-
-/** What is nothing as long as all is well, and is well here. */
-const CALM = new Set(['Restarts', 'Redis'])
 
 const all = dashboards()
 const read = (path: string) => readFileSync(fileURLToPath(new URL(`../../${path}`, import.meta.url)), 'utf8')
@@ -104,54 +99,6 @@ describe('the files of the dashboards', () => {
     assert.deepEqual(
       AWAITED.filter(name => name in METRICS),
       [],
-    )
-  })
-})
-
-describe('what the dashboards show of a gateway under faults', { skip: noPrometheus }, () => {
-  let watched: Watched
-  before(async () => {
-    watched = await watchedUnderFaults()
-  })
-  after(() => watched?.close())
-
-  for (const dashboard of all) {
-    for (const { title, targets = [] } of dashboard.panels) {
-      for (const query of targets) {
-        it(`${dashboard.title}: ${title}${targets.length > 1 ? `, ${query.refId}` : ''}`, async () => {
-          const seen = numbers(await shown(query, dashboard, watched))
-          if (metricsIn(query.expr).some(name => AWAITED.includes(name))) return assert.deepEqual(seen, [])
-          assert.ok(seen.length > 0, `no data for ${query.expr}`)
-          if (!CALM.has(title))
-            assert.ok(
-              seen.some(value => value !== 0),
-              `nothing but 0 for ${query.expr}`,
-            )
-        })
-      }
-    }
-
-    for (const { name, definition } of dashboard.templating.list) {
-      if (definition === undefined) continue
-      it(`${dashboard.title}: the choices of ${name}`, async () => {
-        const [, selector, label] = /^label_values\((.+), (\w+)\)$/.exec(definition)!
-        const choices = await watched.prometheus.instant(
-          filledIn(`count by (${label}) (${selector})`, dashboard, watched),
-          watched.to,
-        )
-        assert.ok(choices.length > 0)
-      })
-    }
-  }
-
-  it('a choice narrows a panel down', async () => {
-    const dashboard = all.find(({ uid }) => uid === 'understudy')!
-    const { targets } = dashboard.panels.find(({ title }) => title === 'From where to where')!
-    const expr = filledIn(targets![0]!.expr, dashboard, watched, { route: '(chat|spliced)', provider: 'cut' })
-    const answer = await watched.prometheus.instant(expr, watched.to)
-    assert.deepEqual(
-      answer.map(({ labels }) => labels),
-      [{ route: 'spliced', from: 'cut/m', to: 'steady/m', reason: 'upstream-truncated' }],
     )
   })
 })

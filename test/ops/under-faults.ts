@@ -4,7 +4,7 @@
  * the cache and from a rung, clients at their limits and their budgets, and some who leave. It happens three times, with scrapes in
  * between: what has not yet been counted at one scrape has not increased at the next.
  */
-import { type Prometheus, startPrometheus } from '../support/prometheus-server.ts'
+import { type Prometheus, scraping, startPrometheus } from '../support/prometheus-server.ts'
 import { HELLO, type Running, running, until } from '../support/running.ts'
 
 export interface Watched {
@@ -19,18 +19,20 @@ export interface Watched {
 const PRICE = { input: 50, cached_input: 5, output: 100 }
 const ANSWER = 'One two three four five six seven eight nine ten.'
 
+const NEVER_OPEN = { failures: 100_000, min_calls: 100_000 }
+
 /** By name: the script of its simulator, and what its provider is configured with beyond the plain. */
 const PROVIDERS: Readonly<Record<string, readonly [script: readonly object[], more?: object]>> = {
   steady: [[]],
   unpriced: [[], { models: {} }],
   overloaded: [[{ status: 503 }], { circuit: { failures: 3, open: '5m' } }],
-  garbled: [[{ html: true }], { circuit: { failures: 100_000 } }],
+  garbled: [[{ html: true }], { circuit: NEVER_OPEN }],
   limited: [[{ status: 429, headers: { 'retry-after': '3600' } }], { keys: ['limited-1', 'limited-2'] }],
   refused: [[{ status: 401 }]],
   late: [[{ slow_first_token: '400ms' }]],
-  cut: [[{ cut_after: 4 }], { circuit: { failures: 100_000 } }],
+  cut: [[{ cut_after: 4 }], { circuit: NEVER_OPEN }],
   capped: [[], { spend_cap: { usd: 0.0001, per: 'day' } }],
-  dripping: [[{ slow_tokens: '1s' }]],
+  dripping: [[{ slow_tokens: '10s' }]],
   moody: [[{ every: 4, slow_first_token: '250ms' }]],
 }
 
@@ -91,9 +93,9 @@ async function trouble(gateway: Running): Promise<void> {
     all(2, 'search', 'keys'),
     all(2, 'search', 'hedged', stream),
     all(2, 'search', 'spliced', stream),
-    all(2, 'search', 'broken', stream),
+    all(6, 'search', 'broken', stream),
     all(2, 'search', 'degraded'),
-    all(2, 'search', 'exhausted'),
+    all(6, 'search', 'exhausted'),
     all(3, 'search', 'capped'),
     all(2, 'search', 'unpriced'),
     all(4, 'hasty', 'chat'),
@@ -118,7 +120,7 @@ async function abandoned(gateway: Running): Promise<void> {
 
 export async function watchedUnderFaults(): Promise<Watched> {
   const gateway = await running(CONFIG)
-  const prometheus = await startPrometheus(gateway.adminUrl)
+  const prometheus = await startPrometheus(scraping(gateway.adminUrl))
   const from = Date.now() / 1000
   try {
     // One call is under way all the while.
@@ -132,13 +134,14 @@ export async function watchedUnderFaults(): Promise<Watched> {
       await prometheus.scraped()
       await prometheus.scraped()
     }
+    const to = Date.now() / 1000
     await stays.body!.cancel()
     await until('nothing is under way', () => gateway.server.active() === 0)
     return {
       prometheus,
       gateway,
       from,
-      to: Date.now() / 1000,
+      to,
       close: async () => void (await Promise.all([prometheus.stop(), gateway.close()])),
     }
   } catch (error) {

@@ -29,7 +29,7 @@ export const noPrometheus = (await had(['prometheus', 'promtool'], 'prometheus')
   : 'no prometheus and promtool are to be had here'
 if (noPrometheus && process.env.CI === 'true') throw new Error(`Prometheus is needed: ${noPrometheus}`)
 
-async function freePort(): Promise<number> {
+export async function freePort(): Promise<number> {
   const server = createServer()
   await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
   const { port } = server.address() as { port: number }
@@ -37,13 +37,15 @@ async function freePort(): Promise<number> {
   return port
 }
 
-/** Starts one that scrapes `url` every half second as the job `understudy`. */
-export async function startPrometheus(url: string): Promise<Prometheus> {
+/** A configuration that scrapes one gateway every half second, as the job `understudy`. */
+export const scraping = (url: string) => ({
+  global: { scrape_interval: '500ms', scrape_timeout: '500ms' },
+  scrape_configs: [{ job_name: 'understudy', static_configs: [{ targets: [new URL(url).host] }] }],
+})
+
+/** @param config as in prometheus.yml */
+export async function startPrometheus(config: object): Promise<Prometheus> {
   const folder = await mkdtemp(join(tmpdir(), 'understudy-prometheus-'))
-  const config = {
-    global: { scrape_interval: '500ms', scrape_timeout: '500ms', evaluation_interval: '1s' },
-    scrape_configs: [{ job_name: 'understudy', static_configs: [{ targets: [new URL(url).host] }] }],
-  }
   const file = join(folder, 'prometheus.yml')
   // JSON is YAML.
   await writeFile(file, JSON.stringify(config))
