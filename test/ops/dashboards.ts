@@ -1,6 +1,5 @@
 /** Prints each dashboard's panels with what they show of a gateway under faults: `npm run dashboards`. */
-import type { Answered } from '../support/prometheus-server.ts'
-import { noPrometheus } from '../support/prometheus-server.ts'
+import { type Answered, noPrometheus } from '../support/prometheus-server.ts'
 import { dashboards, numbers, type Query, shown } from './panels.ts'
 import { watchedUnderFaults } from './under-faults.ts'
 

@@ -51,8 +51,11 @@ interface Stage {
   readonly env: Record<string, string>
 }
 
-/** @param into an empty folder */
-export async function build(context: string, into: string): Promise<Built> {
+/**
+ * @param into an empty folder
+ * @param around variables that what is run gets on top of those of this process
+ */
+export async function build(context: string, into: string, around: Readonly<Record<string, string>> = {}): Promise<Built> {
   const ignore = readFileSync(join(context, '.dockerignore'), 'utf8')
   const stages = new Map<string, Stage>()
   let stage: Stage | undefined
@@ -82,7 +85,7 @@ export async function build(context: string, into: string): Promise<Built> {
         copy(rest, { context, ignore, stages, root, workdir })
         break
       case 'RUN':
-        await execute('sh', ['-c', rest], { cwd: join(root, workdir), env: { ...process.env, ...env } })
+        await execute('sh', ['-c', rest], { cwd: join(root, workdir), env: { ...process.env, ...around, ...env } })
         break
       case 'ENTRYPOINT':
         entrypoint = JSON.parse(rest)

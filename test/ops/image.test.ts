@@ -25,8 +25,7 @@ describe('the image', () => {
   before(async () => {
     folder = await mkdtemp(join(tmpdir(), 'understudy-image-'))
     // What is in npm's cache already need not be fetched again.
-    process.env.npm_config_prefer_offline = 'true'
-    built = await build(ROOT, folder)
+    built = await build(ROOT, folder, { npm_config_prefer_offline: 'true' })
   })
   after(() => rm(folder, { recursive: true }))
 

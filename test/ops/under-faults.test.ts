@@ -10,8 +10,8 @@ import { metricsIn } from './metric-names.ts'
 import { dashboards, filledIn, numbers, shown } from './panels.ts'
 import { type Watched, watchedUnderFaults } from './under-faults.ts'
 
-/** What is nothing as long as all is well, and is well here. */
-const CALM = new Set(['Restarts', 'Redis'])
+/** What is nothing as long as nothing happens to the gateway itself, and nothing does here. */
+const CALM = new Set(['Restarts', 'Redis', 'Reloads of the configuration'])
 
 /** The alerts that have a reason here, were it to last, and what they name. */
 const ALARMED: Readonly<Record<string, readonly object[]>> = {
