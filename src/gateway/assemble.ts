@@ -114,6 +114,10 @@ export function assemble(parts: Parts): Assembled {
   metrics.beforeScrape(() => {
     for (const target of known.all()) {
       metrics.set('llm_circuit_state', [target.providerName, target.label], CIRCUIT_STATES[opened.state(target.id)])
+      // From the first scrape on, or its first change would not be seen as one.
+      for (const to of Object.keys(CIRCUIT_STATES)) {
+        metrics.count('llm_circuit_transitions_total', [target.providerName, target.label, to], 0)
+      }
     }
     for (const provider of policies.keys()) {
       for (const { name, state } of pooled.status(provider)) metrics.set('llm_key_state', [provider, name], KEY_STATES[state])
