@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-/* The commands. Here alone the process is known: its arguments, its environment, its signals and its end. */
+/* The commands: what was asked for, in which arguments and environment. */
 import { randomBytes } from 'node:crypto'
 import { existsSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
@@ -8,25 +8,14 @@ import packageJson from '../package.json' with { type: 'json' }
 import { COMMANDS } from './commands.ts'
 import { jsonSchema } from './config/json-schema.ts'
 import { loadConfig, loadScript, PLAIN_SCRIPT } from './config/load.ts'
-import { formatProblem, type Problem } from './config/problem.ts'
 import type { Config } from './config/schema.ts'
 import { SPOKEN } from './config/simulation.ts'
 import { summary } from './config/summary.ts'
-import { systemClock } from './core/clock.ts'
-import type { Store } from './core/store.ts'
-import { assemble } from './gateway/assemble.ts'
 import { keyHash } from './gateway/clients.ts'
-import { adminServer } from './http/admin.ts'
-import { readiness } from './http/health.ts'
-import { clientServer } from './http/server.ts'
+import { EXIT, fail, failWith } from './operation/exit.ts'
+import { serve } from './operation/serve.ts'
 import { available } from './providers/registry.ts'
-import { type Simulator, startSimulator } from './simulator/simulator.ts'
-import { embeddedStore } from './state/embedded.ts'
-import { type Log, log } from './telemetry/log.ts'
-import { metrics } from './telemetry/metrics.ts'
-
-/** Of sysexits.h: the command line is wrong; an address is taken; a mistake of ours; something is wrong in the configuration. */
-const EXIT = { usage: 64, unavailable: 69, software: 70, config: 78 } as const
+import { startSimulator } from './simulator/simulator.ts'
 
 const DEMO = fileURLToPath(new URL('../config/demo.yaml', import.meta.url))
 const OWN_FILE = 'understudy.yaml'
@@ -38,108 +27,15 @@ function usage(): string {
   return `understudy ${packageJson.version}\n\n${lines.join('\n')}\n`
 }
 
-function fail(code: number, text: string): never {
-  process.stderr.write(`${text}\n`)
-  process.exit(code)
-}
-
-const failWith = (problems: readonly Problem[]) => fail(EXIT.config, problems.map(formatProblem).join('\n'))
-
 async function read(file: string): Promise<Config> {
   const loaded = await loadConfig(file, { env: process.env, available })
   return loaded.ok ? loaded.config : failWith(loaded.problems)
 }
 
-async function serve(file: string | undefined): Promise<void> {
+async function serveFrom(file: string | undefined): Promise<void> {
   const path = file ?? (existsSync(OWN_FILE) ? OWN_FILE : DEMO)
-  const config = await read(path)
-  const logged = log(config.telemetry.log.level)
-  const measured = metrics(packageJson.version)
-  const store = await stored(config, logged)
-  const simulators = await startAll(config)
-  const { gateway, targets, providerNames, spending, close } = assemble({
-    config,
-    store,
-    clock: systemClock,
-    random: Math.random,
-    log: logged,
-    metrics: measured,
-    simulators: new Map([...simulators].map(([name, { url }]) => [name, url])),
-  })
-  const state = readiness()
-  const server = clientServer(gateway, { maxBodyBytes: config.server.max_body, readiness: state })
-  const token = config.admin.token?.reveal()
-  const admin = adminServer({ gateway, targets, providerNames, spending, metrics: measured, readiness: state, token })
-
-  const listen = (app: typeof admin, setting: string, { host, port }: { host: string; port: number }) =>
-    app.listen({ host, port }).catch((error: Error) => fail(EXIT.unavailable, `${setting}: ${error.message}`))
-  const publicUrl = await listen(server.app, 'server.listen', config.server.listen)
-  const adminUrl = await listen(admin, 'admin.listen', config.admin.listen)
-  if (path === DEMO) process.stdout.write(demoText(publicUrl, adminUrl))
-  else logged.info('ready', { version: packageJson.version, config: path, listen: publicUrl, admin: adminUrl })
-
-  let stopping = false
-  const stop = async (exitCode: number) => {
-    // A second signal means: now.
-    if (stopping) return server.endAll()
-    stopping = true
-    state.drain()
-    logged.info('draining', { calls: server.active() })
-    await idle(server.active, config.server.drain)
-    server.endAll()
-    await Promise.all([server.app.close(), admin.close()])
-    await Promise.all([close(), ...[...simulators.values()].map(simulator => simulator.close())])
-    logged.info('stopped')
-    logged.flush()
-    process.exit(exitCode)
-  }
-  process.on('SIGTERM', () => void stop(0))
-  process.on('SIGINT', () => void stop(0))
-  // A mistake of ours in one call must not take the others with it. What nobody waited for is written down; what was thrown past
-  // everybody may have left things half done, so the process ends in good order and whoever runs it starts a new one.
-  process.on('unhandledRejection', reason => logged.error('unhandled rejection', { detail: textOf(reason) }))
-  process.on('uncaughtException', error => {
-    logged.error('uncaught exception', { detail: textOf(error) })
-    void stop(EXIT.software)
-  })
-}
-
-/** What is remembered, and where. */
-async function stored({ state }: Config, logged: Log): Promise<Store> {
-  if (state?.file === undefined) return embeddedStore(systemClock)
-  const { sumsFile } = await import('./state/sums-file.ts')
-  const onTrouble = (reason: string | undefined) =>
-    reason === undefined ? logged.info('state file written again') : logged.error('state file not written', { detail: reason })
-  try {
-    return embeddedStore(systemClock, sumsFile(state.file, onTrouble))
-  } catch (thrown) {
-    return fail(EXIT.unavailable, `state.file: ${(thrown as Error).message}`)
-  }
-}
-
-const textOf = (thrown: unknown) => (thrown instanceof Error ? (thrown.stack ?? thrown.message) : String(thrown))
-
-async function startAll({ simulators }: Config): Promise<Map<string, Simulator>> {
-  const started = new Map<string, Simulator>()
-  for (const simulator of simulators) {
-    const one = await startSimulator(simulator).catch((error: Error) =>
-      fail(EXIT.unavailable, `simulators.${simulator.name}: ${error.message}`),
-    )
-    started.set(simulator.name, one)
-  }
-  return started
-}
-
-/** Resolves when nothing is under way any more, or after `mostMs`. */
-function idle(active: () => number, mostMs: number): Promise<void> {
-  const until = systemClock.ticks() + mostMs
-  return new Promise(resolve => {
-    const timer = setInterval(() => {
-      if (active() > 0 && systemClock.ticks() < until) return
-      clearInterval(timer)
-      resolve()
-    }, 20)
-  })
+  const greeting = path === DEMO ? { greeting: demoText } : {}
+  return serve({ file: path, env: process.env, version: packageJson.version, ...greeting })
 }
 
 function demoText(url: string, adminUrl: string): string {
@@ -218,7 +114,7 @@ async function main(): Promise<void> {
   if (values.help || command === undefined) return void process.stdout.write(usage())
   switch (command) {
     case 'serve':
-      return serve(values.config)
+      return serveFrom(values.config)
     case 'check':
       return check(values.config)
     case 'simulator':

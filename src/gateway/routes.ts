@@ -57,6 +57,8 @@ export interface Route {
 export interface Routes {
   /** Throws a Fault: unknown-route, or forbidden-route. The second element is what the star stood for. */
   find(model: string, client: Client): readonly [route: Route, carried: string]
+  /** As configured. */
+  all(): readonly Route[]
   /** By its name as configured. */
   named(name: string): Route | undefined
   /** The route names that this client may ask for, as configured. */
@@ -100,20 +102,20 @@ export function routes(all: readonly Route[]): Routes {
       }
       return found
     },
+    all: () => all,
     named: name => byName.get(name),
     visibleTo: client => all.filter(route => mayAsk(client, route)).map(route => route.name),
   }
 }
 
 /** The plan of a journey, from the level at which its route stands. */
-export function planOf(
-  { keys }: Gateway,
-  { route, call, client, level }: Journey,
-  carried: string,
-  headers: ClientHeaders,
-): Plan {
-  const retriesOf = (target: Target) => Math.max(target.retry.attempts, keys.size(target.providerName) - 1)
-  return planFor(route!, carried, call!, client!, headers, retriesOf, level)
+export function planOf(gateway: Gateway, { route, call, client, level }: Journey, carried: string, headers: ClientHeaders): Plan {
+  return planFor(route!, carried, call!, client!, headers, retriesOf(gateway), level)
+}
+
+/** How often at most a target can be tried again: with patience, or with another key. */
+export function retriesOf({ keys }: Gateway): (target: Target) => number {
+  return target => Math.max(target.retry.attempts, keys.size(target.providerName) - 1)
 }
 
 /**
@@ -179,12 +181,12 @@ function hasTags({ tags }: Target, route: Route, client: Client): boolean {
   return true
 }
 
-interface Needs {
+export interface Needs {
   readonly features: readonly Feature[]
   readonly inputTokens: number
 }
 
-function needsOf(call: ChatCall): Needs {
+export function needsOf(call: ChatCall): Needs {
   const { body } = call
   const features: Feature[] = []
   if ((body.tools?.length ?? 0) > 0) features.push('tools')

@@ -16,6 +16,8 @@ export interface Targets {
   carried(providerName: string, model: string): Target
   /** All that the configuration names. */
   all(): readonly Target[]
+  /** Where the providers live, and how long a connection to each may take. */
+  origins(): readonly { readonly origin: string; readonly connectMs: number }[]
 }
 
 /** A target as metrics show it: its id, whose hash is known to every table, but for models that callers named. */
@@ -35,6 +37,10 @@ export function targets(
       return [name, maker(name, settings, provider, new URL(addressOf(name, settings)))] as const
     }),
   )
+  const origins = Object.entries(configured).map(([name, settings]) => ({
+    origin: new URL(addressOf(name, settings)).origin,
+    connectMs: settings.timeouts.connect,
+  }))
   const named = new Map<string, Target>()
   const carried = new Map<string, Target>()
 
@@ -59,6 +65,7 @@ export function targets(
       return target
     },
     all: () => [...named.values()],
+    origins: () => origins,
   }
 }
 

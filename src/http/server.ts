@@ -9,8 +9,10 @@ import type { Dialect } from '../core/dialect.ts'
 import { Fault } from '../core/fault.ts'
 import { type Stopper, stopper } from '../core/stop.ts'
 import { chat } from '../dialects/chat/chat.ts'
+import type { Assembled } from '../gateway/assemble.ts'
 import type { Gateway, Journey } from '../gateway/gateway.ts'
 import { arrive, identify, type Reply, refuse, serve } from '../gateway/journey.ts'
+import { addTwins } from './admin/twins.ts'
 import { addHealth, type Readiness } from './health.ts'
 import { draining, httpFault, noSuchUrl, packed, refuseSocket } from './refusals.ts'
 import { send } from './send.ts'
@@ -24,8 +26,12 @@ export interface ServerOptions {
 
 export interface ClientServer {
   readonly app: FastifyInstance
-  /** Calls under way. */
+  /** Requests that have not been answered to the end, or whose clients have not taken all of it yet. */
   active(): number
+  /** Whether a call that began with this gateway is not over yet. */
+  uses(gateway: Gateway): boolean
+  /** Closes connections over which nothing is asked at present. */
+  closeIdle(): void
   /** Ends every call under way: streams with an error event, others with a refusal. */
   endAll(): void
 }
@@ -43,6 +49,8 @@ const MAX_CONNECTIONS = 20_000
 
 /** A request in our hands, from its head to the end of its answer. */
 interface UnderWay {
+  /** The one that it began with, whatever is configured meanwhile. */
+  readonly gateway: Gateway
   readonly journey: Journey
   readonly raw: ServerResponse
   readonly stopper: Stopper
@@ -78,12 +86,13 @@ function places() {
   }
 }
 
+/** @param current what counts for a call that comes now */
 export function clientServer(
-  gateway: Gateway,
+  current: () => Assembled,
   { maxBodyBytes, readiness, slowSenders = SLOW_SENDERS }: ServerOptions,
 ): ClientServer {
   const underWay = places()
-  const startedS = Math.floor(gateway.clock.now() / 1000)
+  const startedS = Math.floor(current().gateway.clock.now() / 1000)
   const app = Fastify({
     bodyLimit: maxBodyBytes,
     requestTimeout: slowSenders.requestMs,
@@ -114,7 +123,8 @@ export function clientServer(
     const requestId = typeof shown === 'string' && REQUEST_ID.test(shown) ? shown : undefined
     const stop = stopper()
     const { raw } = reply
-    const begun = underWay.take(place => ({ journey: arrive(gateway, requestId, stop), raw, stopper: stop, place }))
+    const { gateway } = current()
+    const begun = underWay.take(place => ({ gateway, journey: arrive(gateway, requestId, stop), raw, stopper: stop, place }))
     request.underWay = begun
     // Not request.signal, which aborts as soon as the body of a POST has been read.
     raw.once('close', () => {
@@ -126,18 +136,17 @@ export function clientServer(
 
   /** Refuses before there is a call, and does not wait for the rest of the body. */
   function answer(request: FastifyRequest, reply: FastifyReply, fault: Fault): void {
-    const { journey } = journeyOf(request, reply)
+    const { gateway, journey } = journeyOf(request, reply)
     finish(request, reply, refuse(gateway, chat, journey, fault), !request.raw.complete)
   }
 
   function finish(request: FastifyRequest, reply: FastifyReply, answered: Reply, close: boolean): void {
     reply.hijack()
     const { raw } = reply
-    if (close) {
-      raw.setHeader('connection', 'close')
-      raw.once('finish', () => request.raw.destroy())
-    }
-    const gone = () => request.underWay?.stopper.stop(new Fault('client-gone'))
+    const { gateway, stopper } = request.underWay!
+    if (close || !readiness.ready()) raw.setHeader('connection', 'close')
+    if (close) raw.once('finish', () => request.raw.destroy())
+    const gone = () => stopper.stop(new Fault('client-gone'))
     send(raw, answered, gateway.clock, gone).catch(() => raw.destroy())
   }
 
@@ -145,10 +154,11 @@ export function clientServer(
   app.setNotFoundHandler((request, reply) => answer(request, reply, noSuchUrl(request.method, request.url)))
 
   addHealth(app, readiness)
+  addTwins(app, current, readiness)
   app.register(async calls => {
     // Who calls is asked before the body is read, for every route in here.
     calls.addHook('onRequest', (request, reply, done) => {
-      const { journey } = journeyOf(request, reply)
+      const { gateway, journey } = journeyOf(request, reply)
       try {
         if (!readiness.ready()) throw draining()
         identify(gateway, journey, request.headers.authorization)
@@ -162,7 +172,7 @@ export function clientServer(
     })
     for (const [path, dialect] of CALLS) {
       calls.post(path, (request, reply) => {
-        const { journey } = journeyOf(request, reply)
+        const { gateway, journey } = journeyOf(request, reply)
         journey.cacheControl = request.headers['cache-control']
         const body = Buffer.isBuffer(request.body) ? request.body : Buffer.alloc(0)
         void serve(gateway, dialect, journey, request.headers, body).then(answered => finish(request, reply, answered, false))
@@ -171,12 +181,12 @@ export function clientServer(
     }
     const shown = (id: string) => ({ id, object: 'model', created: startedS, owned_by: 'understudy' })
     calls.get('/v1/models', async (request, reply) => {
-      const { journey } = journeyOf(request, reply)
+      const { gateway, journey } = journeyOf(request, reply)
       reply.header('x-request-id', journey.id)
       return { object: 'list', data: gateway.routes.visibleTo(journey.client!).map(shown) }
     })
     calls.get('/v1/models/*', async (request, reply) => {
-      const { journey } = journeyOf(request, reply)
+      const { gateway, journey } = journeyOf(request, reply)
       const model = (request.params as { '*': string })['*']
       gateway.routes.find(model, journey.client!)
       reply.header('x-request-id', journey.id)
@@ -186,7 +196,9 @@ export function clientServer(
 
   return {
     app,
-    active: () => underWay.all().filter(({ journey }) => journey.ending === undefined).length,
+    active: () => underWay.all().length,
+    uses: gateway => underWay.all().some(each => each.gateway === gateway),
+    closeIdle: () => app.server.closeIdleConnections(),
     endAll() {
       for (const { stopper } of underWay.all()) stopper.stop(draining())
     },

@@ -10,6 +10,8 @@ export interface Log {
   info(message: string, fields?: Readonly<Record<string, unknown>>): void
   warn(message: string, fields?: Readonly<Record<string, unknown>>): void
   error(message: string, fields?: Readonly<Record<string, unknown>>): void
+  /** From now on this is the least that is written. */
+  setLevel(level: LogLevel): void
   /** Writes what is still in the buffer. */
   flush(): void
 }
@@ -39,6 +41,9 @@ export function log(level: LogLevel, to?: DestinationStream): Log {
     info: (message, fields = {}) => logger.info(fields, message),
     warn: (message, fields = {}) => logger.warn(fields, message),
     error: (message, fields = {}) => logger.error(fields, message),
+    setLevel(level) {
+      logger.level = level
+    },
     flush() {
       batches?.flush()
     },

@@ -31,6 +31,8 @@ export interface Pools {
   kept(origin: string, connectMs: number): Pool
   /** The pool that opens a new connection for every request. */
   fresh(origin: string, connectMs: number): Pool
+  /** Closes those that are none of these, each when the last request on it is over. One that is asked for again is opened again. */
+  keepOnly(used: readonly { readonly origin: string; readonly connectMs: number }[]): void
   close(): Promise<void>
 }
 
@@ -40,7 +42,7 @@ export function pools(clock: Clock): Pools {
   const byKey = new Map<string, Pool>()
 
   function poolFor(origin: string, connectMs: number, pipelining: 0 | 1): Pool {
-    const key = `${origin} ${connectMs} ${pipelining}`
+    const key = nameOf(origin, connectMs, pipelining)
     let pool = byKey.get(key)
     if (pool === undefined) {
       pool = new Pool(origin, {
@@ -57,6 +59,14 @@ export function pools(clock: Clock): Pools {
   }
 
   return {
+    keepOnly(used) {
+      const names = new Set(used.flatMap(({ origin, connectMs }) => [0, 1].map(one => nameOf(origin, connectMs, one))))
+      for (const [name, pool] of byKey) {
+        if (names.has(name)) continue
+        byKey.delete(name)
+        pool.close().catch(() => undefined)
+      }
+    },
     kept: (origin, connectMs) => poolFor(origin, connectMs, 1),
     fresh: (origin, connectMs) => poolFor(origin, connectMs, 0),
     async close() {
@@ -65,6 +75,8 @@ export function pools(clock: Clock): Pools {
     },
   }
 }
+
+const nameOf = (origin: string, connectMs: number, pipelining: number) => `${origin} ${connectMs} ${pipelining}`
 
 /** Connects with one timer over name resolution, TCP and TLS together. */
 function connector(clock: Clock, connectMs: number): buildConnector.connector {
