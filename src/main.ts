@@ -6,16 +6,22 @@ import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import packageJson from '../package.json' with { type: 'json' }
 import { COMMANDS } from './commands.ts'
+import { drilled, drillSources } from './config/drilled.ts'
 import { jsonSchema } from './config/json-schema.ts'
-import { loadConfig, loadScript, PLAIN_SCRIPT } from './config/load.ts'
-import type { Config } from './config/schema.ts'
-import { SPOKEN } from './config/simulation.ts'
+import { loadConfig, loadScript } from './config/load.ts'
+import { formatProblem } from './config/problem.ts'
+import type { ProviderConfig } from './config/schema.ts'
+import { PLAIN_SIMULATOR, SPOKEN } from './config/simulation.ts'
 import { summary } from './config/summary.ts'
+import { unwise } from './config/unwise.ts'
 import { keyHash } from './gateway/clients.ts'
+import { drill } from './operation/drill.ts'
+import { drillReport } from './operation/drill-report.ts'
 import { EXIT, fail, failWith } from './operation/exit.ts'
 import { serve } from './operation/serve.ts'
-import { available } from './providers/registry.ts'
+import { available, providers } from './providers/registry.ts'
 import { startSimulator } from './simulator/simulator.ts'
+import { knownAbilities } from './usage/known.ts'
 
 const DEMO = fileURLToPath(new URL('../config/demo.yaml', import.meta.url))
 const OWN_FILE = 'understudy.yaml'
@@ -25,11 +31,6 @@ function usage(): string {
     ([name, [takes, does]]) => `  understudy ${`${name} ${takes}`.trim()}\n      ${does}`,
   )
   return `understudy ${packageJson.version}\n\n${lines.join('\n')}\n`
-}
-
-async function read(file: string): Promise<Config> {
-  const loaded = await loadConfig(file, { env: process.env, available })
-  return loaded.ok ? loaded.config : failWith(loaded.problems)
 }
 
 async function serveFrom(file: string | undefined): Promise<void> {
@@ -59,7 +60,30 @@ function demoText(url: string, adminUrl: string): string {
 
 async function check(file: string | undefined): Promise<void> {
   if (file === undefined) fail(EXIT.usage, `check takes --config FILE\n\n${usage()}`)
-  process.stdout.write(`${summary(await read(file)).trimEnd()}\n`)
+  const loaded = await loadConfig(file, { env: process.env, available })
+  if (!loaded.ok) return failWith(loaded.problems)
+  const { config, problemAt } = loaded
+  process.stdout.write(`${summary(config).trimEnd()}\n`)
+  const doubts = unwise(config, problemAt, isPriced)
+  if (doubts.length === 0) return
+  process.stdout.write(`\nLegal, and perhaps not meant:\n\n${doubts.map(formatProblem).join('\n')}\n`)
+}
+
+/** Whether the lists that are built in know what a model costs. */
+function isPriced({ type }: ProviderConfig, model: string): boolean {
+  const provider = providers.get(type)!
+  return (provider.abilities?.(model).price ?? knownAbilities(provider.pricedAs ?? provider.name, model).price) !== undefined
+}
+
+async function drillFor(file: string | undefined): Promise<void> {
+  if (file === undefined) fail(EXIT.usage, `drill takes --config FILE\n\n${usage()}`)
+  // Nothing is asked of anybody outside: secrets are made up, and a token that is missing is none of the drill's business.
+  const env = { UNDERSTUDY_ADMIN_TOKEN: 'drill', ...process.env }
+  const loaded = await loadConfig(file, { env, available, from: drillSources })
+  if (!loaded.ok) return failWith(loaded.problems)
+  const { text, isWell } = drillReport(await drill(drilled(loaded.config)))
+  process.stdout.write(text)
+  process.exitCode = isWell ? 0 : 1
 }
 
 async function simulate(speaks: string | undefined, listen: string | undefined, file: string | undefined): Promise<void> {
@@ -68,7 +92,7 @@ async function simulate(speaks: string | undefined, listen: string | undefined, 
     fail(EXIT.usage, `"${speaks}": a simulator speaks one of ${SPOKEN.join(', ')}`)
   const loaded = file === undefined ? undefined : await loadScript(file)
   if (loaded?.ok === false) failWith(loaded.problems)
-  const script = loaded?.ok ? loaded.script : PLAIN_SCRIPT
+  const script = loaded?.ok ? loaded.script : PLAIN_SIMULATOR
   const simulator = await startSimulator({
     ...script,
     name: 'simulator',
@@ -117,6 +141,8 @@ async function main(): Promise<void> {
       return serveFrom(values.config)
     case 'check':
       return check(values.config)
+    case 'drill':
+      return drillFor(values.config)
     case 'simulator':
       return simulate(values.speaks, values.listen, values.script)
     case 'keys':

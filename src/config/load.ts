@@ -13,7 +13,7 @@ import { providerRules } from './rules/provider-rules.ts'
 import { routeRules } from './rules/route-rules.ts'
 import { AVAILABLE_TYPES, type Config, config } from './schema.ts'
 import { type Environment, type Source, sources, whyUnreadable } from './secrets/sources.ts'
-import { type SimulatorConfig, script, simulator } from './simulation.ts'
+import { PLAIN_SIMULATOR, type SimulatorConfig, script, simulator } from './simulation.ts'
 
 export interface LoadOptions {
   readonly env: Environment
@@ -82,8 +82,6 @@ function applyRules(tree: unknown, available: ReadonlySet<string>, quote: (path:
 }
 
 const simulatorAlone = simulator.omit({ name: true })
-/** A simulator that does what every simulator does unless told otherwise. */
-export const PLAIN_SCRIPT: Script = simulatorAlone.parse({})
 const scriptFile = z.union([script.transform(rules => ({ script: rules })), simulatorAlone], {
   error: 'expected a list of rules, or a mapping that describes a simulator',
 })
@@ -93,7 +91,7 @@ export async function loadScript(file: string): Promise<LoadedScript> {
   const read = await readText(file)
   if (!read.ok) return read
   const examined: Examined<z.output<typeof scriptFile>> = await examine(read.text, file, { schema: scriptFile })
-  return examined.ok ? { ok: true, script: { ...PLAIN_SCRIPT, ...examined.value } } : examined
+  return examined.ok ? { ok: true, script: { ...PLAIN_SIMULATOR, ...examined.value } } : examined
 }
 
 export type ReadText =
