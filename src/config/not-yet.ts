@@ -19,7 +19,6 @@ const TABLE: readonly Line[] = [
   { path: 'admin.token', refused: isInVault },
   { path: 'providers.*.keys.*', refused: isInVault },
   { path: 'providers.*.keys.*.value', refused: isInVault },
-  { path: 'providers.*.health' },
   { path: 'clients.*.key', refused: isInVault },
   { path: 'telemetry.log.bodies', refused: oneOf('errors', 'all') },
   { path: 'telemetry.traces' },

@@ -89,7 +89,7 @@ function draw(config: Config, simulators: Addresses) {
 function built(drawn: Drawn, lasting: Kept, parts: Parts): Assembled {
   const { config, known, policies } = drawn
   const { clock, random, log, metrics } = parts
-  const { circuits, keys, paces, levels, flights, pools, shelf, spending, recent } = lasting
+  const { circuits, keys, paces, levels, flights, pools, shelf, spending, recent, probing } = lasting
   const chosenBy = choosers({ ramp: circuits.ramp, random, paces })
   const all = Object.entries(config.routes).map(([name, route]) =>
     routeOf(name, route, config, known, clock, chosenBy, circuits.ramp),
@@ -109,6 +109,7 @@ function built(drawn: Drawn, lasting: Kept, parts: Parts): Assembled {
     ledger: ledger(clock, metrics, log, spending.settle, recent),
     prices: spending.prices,
     spend: spending.providers,
+    probing,
     headersShown: config.telemetry.headers,
   }
   return {

@@ -36,7 +36,7 @@ export type ExplainedStep =
 export function explain(gateway: Gateway, call: ChatCall, client: Client, headers: ClientHeaders): Explained {
   const [route, carried] = gateway.routes.find(call.model, client)
   const level = route.rungs.length > 0 ? gateway.levels.of(route.name) : 'normal'
-  const plan = planFor(route, carried, call, client, headers, retriesOf(gateway), level)
+  const plan = planFor(route, carried, call, client, headers, retriesOf(gateway), level, gateway.probing.behind())
   const steps: ExplainedStep[] = []
   for (const step of plan) {
     if (!('target' in step)) steps.push(step)

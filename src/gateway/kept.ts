@@ -12,6 +12,7 @@ import { type Levels, levels, type RungLevels } from '../resilience/levels.ts'
 import { type Paces, paces } from '../resilience/pace.ts'
 import { type Pools, pools } from '../upstream/pools.ts'
 import type { Parts } from './assemble.ts'
+import { type Probing, probing } from './probing.ts'
 import { type Recent, recent } from './recent.ts'
 import { type Spending, spending } from './spending.ts'
 import type { Targets } from './targets.ts'
@@ -36,6 +37,7 @@ export interface Kept {
   readonly shelf: Shelf
   readonly spending: Spending
   readonly recent: Recent
+  readonly probing: Probing
   /** The same under another configuration, which counts from now on. */
   over(drawn: Drawn): Kept
   close(): Promise<void>
@@ -79,6 +81,8 @@ export function kept(parts: Parts, first: Drawn): Kept {
   })
   const paced = paces(clock)
   const calls = recent()
+  const asking = probing(connections, clock, log)
+  asking.replace(first.config, first.known, pooled)
 
   metrics.beforeScrape(() => {
     for (const { id, providerName, label } of current.known.all()) {
@@ -98,6 +102,7 @@ export function kept(parts: Parts, first: Drawn): Kept {
       for (const { id, providerName } of before.known.all()) if (providerName === name) opened.renew(id)
     }
     pooled = pooled.over(next.keyPools)
+    asking.replace(next.config, next.known, pooled)
     set.offer(next.rungs)
     labels = labelsOf(next)
     current = next
@@ -126,6 +131,7 @@ export function kept(parts: Parts, first: Drawn): Kept {
       shelf,
       spending: spent,
       recent: calls,
+      probing: asking,
       over(next) {
         replace(next)
         const isSameShelf = JSON.stringify(shelfSettings(drawn.config)) === JSON.stringify(shelfSettings(next.config))
@@ -135,6 +141,7 @@ export function kept(parts: Parts, first: Drawn): Kept {
         opened.close()
         pooled.close()
         set.close()
+        asking.close()
         await connections.close()
         await spent.close()
         await store.close()

@@ -110,7 +110,7 @@ export function routes(all: readonly Route[]): Routes {
 
 /** The plan of a journey, from the level at which its route stands. */
 export function planOf(gateway: Gateway, { route, call, client, level }: Journey, carried: string, headers: ClientHeaders): Plan {
-  return planFor(route!, carried, call!, client!, headers, retriesOf(gateway), level)
+  return planFor(route!, carried, call!, client!, headers, retriesOf(gateway), level, gateway.probing.behind())
 }
 
 /** How often at most a target can be tried again: with patience, or with another key. */
@@ -122,6 +122,7 @@ export function retriesOf({ keys }: Gateway): (target: Target) => number {
  * The ordered tries for one call.
  * @param retriesOf how often at most the same target can be tried again, other keys included
  * @param from the level that the route was set to by hand: the plan begins there
+ * @param behind which targets step behind the others, fallbacks included; undefined: none does
  */
 export function planFor(
   route: Route,
@@ -131,6 +132,7 @@ export function planFor(
   headers: ClientHeaders,
   retriesOf: (target: Target) => number,
   from: Level = 'normal',
+  behind?: (target: Target) => boolean,
 ): Plan {
   const steps: (Step | StandIn)[] = []
   /** Of each target: that it is in the plan already, or for which rung it has been ruled out; with less in the call it may not be. */
@@ -152,8 +154,16 @@ export function planFor(
   }
   const first = from === 'normal' ? -1 : route.rungs.findIndex(({ level }) => level === from)
   if (first === -1) {
-    for (const target of route.choose(route.targets(carried), call, client, headers)) add(target, needs)
-    for (const target of route.fallbacks(carried)) add(target, needs)
+    const chosen = route.choose(route.targets(carried), call, client, headers)
+    const fallbacks = route.fallbacks(carried)
+    if (behind === undefined) {
+      for (const target of chosen) add(target, needs)
+      for (const target of fallbacks) add(target, needs)
+    } else {
+      const all = [...chosen, ...fallbacks]
+      for (const target of all) if (!behind(target)) add(target, needs)
+      for (const target of all) if (behind(target)) add(target, needs)
+    }
   }
   for (let at = Math.max(0, first); at < route.rungs.length; at++) {
     const rung = route.rungs[at]!

@@ -14,6 +14,8 @@ export interface Standing {
   readonly usableKeys: number
   /** Whether its provider is at its spend cap. */
   readonly isCapped: boolean
+  /** Why its provider is not well, for which it goes behind others. */
+  readonly unwell: string | undefined
   /** Why a call would pass it over; undefined: it would not. */
   readonly passedOver: PassedOver | undefined
 }
@@ -34,6 +36,7 @@ export function standingOf(gateway: Gateway, providerName: string, id: string): 
     keys: all.length,
     usableKeys,
     isCapped,
+    unwell: gateway.probing.whyUnwell(providerName),
     // In the order in which a call meets them.
     passedOver: isCapped ? 'spend-cap' : usableKeys === 0 ? 'no-key' : circuit === 'open' ? 'circuit-open' : undefined,
   }

@@ -32,7 +32,7 @@ providers:
 routes:
   r: {targets: [a/gpt-4o], fallbacks: [b/claude-sonnet-4-5], deadline: ${deadline}, cache: {ttl: 1h}}
   eu-*: {targets: [b/claude-*], fallbacks: [c/command-a-03-2025], require: [eu], deadline: ${deadline}}
-  alone: {targets: [a/gpt-4o], deadline: ${deadline}}
+  alone: {targets: [a/gpt-4o-mini], deadline: ${deadline}}
 clients: [{name: team, key: env:TEAM_KEY, rpm: 1}]
 `.replace(', rpm_unused: 0', '')
 

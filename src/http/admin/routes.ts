@@ -80,6 +80,7 @@ function shownStep(step: ExplainedStep) {
     circuit: { state: standing.circuit, forced: standing.isForced, ...momentAs('until', standing.opensAtMs) },
     keys: { all: standing.keys, usable: standing.usableKeys },
     spend_capped: standing.isCapped,
+    ...(standing.unwell !== undefined && { unwell: standing.unwell }),
   }
 }
 

@@ -32,7 +32,11 @@ export function targetsView({ gateway, targets, config }: Assembled) {
   const { paces } = gateway
   return {
     targets: targets.map(({ id, providerName, model, abilities, tags }) => {
-      const { circuit, isForced, opensAtMs, keys, usableKeys, isCapped, passedOver } = standingOf(gateway, providerName, id)
+      const { circuit, isForced, opensAtMs, keys, usableKeys, isCapped, unwell, passedOver } = standingOf(
+        gateway,
+        providerName,
+        id,
+      )
       const { context, maxOutput, supports, price, prefill } = abilities
       return {
         target: id,
@@ -44,6 +48,7 @@ export function targetsView({ gateway, targets, config }: Assembled) {
         circuit: { state: circuit, forced: isForced, ...momentAs('until', opensAtMs) },
         keys: { all: keys, usable: usableKeys },
         spend_capped: isCapped,
+        unwell: unwell ?? null,
         in_flight: paces.inFlight(id),
         first_token_ms: {
           stream: { median: rounded(paces.medianMs(id, 'stream')), recent: rounded(paces.answerMs(id, 'stream')) },
@@ -72,8 +77,9 @@ export function healthView(assembled: Assembled, isReady: boolean) {
 
 function routeView({ gateway }: Assembled, route: string, { targets, fallbacks }: RouteConfig) {
   const standing = [...targets.map(({ target }) => target), ...fallbacks].map(target => {
-    const { passedOver } = standingOf(gateway, target.slice(0, target.indexOf('/')), target)
-    return { target, usable: passedOver === undefined, ...(passedOver !== undefined && { passed_over: passedOver }) }
+    const { passedOver, unwell } = standingOf(gateway, target.slice(0, target.indexOf('/')), target)
+    const why = { ...(passedOver !== undefined && { passed_over: passedOver }), ...(unwell !== undefined && { unwell }) }
+    return { target, usable: passedOver === undefined, ...why }
   })
   const usable = standing.filter(one => one.usable).length
   const status = usable === standing.length ? 'ok' : usable === 0 ? 'down' : 'degraded'

@@ -65,6 +65,7 @@ test('the targets tell their circuit, keys, load, speed, abilities and price', a
     circuit: { state: 'closed', forced: false },
     keys: { all: 2, usable: 2 },
     spend_capped: false,
+    unwell: null,
     in_flight: 0,
     abilities: { context: 1000, max_output: null, supports: ['vision'], prefill: false },
     price: { input: 1, output: 2 },
