@@ -37,7 +37,9 @@ export function adminServer({ current, metrics, readiness, pages }: AdminOptions
     forceCloseConnections: true,
     clientErrorHandler: (error, socket) => refuseSocket(chat, error, socket, false),
   })
-  app.setErrorHandler((error, _, reply) => refuse(reply, httpFault(error, MAX_BODY_BYTES)))
+  app.setErrorHandler((error, request, reply) =>
+    refuse(reply, httpFault(error, request.routeOptions.bodyLimit ?? MAX_BODY_BYTES)),
+  )
   app.setNotFoundHandler((request, reply) => refuse(reply, noSuchUrl(request.method, request.url)))
 
   addHealth(app, readiness)

@@ -63,6 +63,8 @@ const LONGEST_MS = 50_000
 /** @param config with simulators in the place of its providers, each named like its provider */
 export async function drill(config: Config): Promise<Drill> {
   const startedTicks = systemClock.ticks()
+  // While everything is down, nothing else keeps the process alive that waits to try again.
+  const alive = setInterval(() => {}, LONGEST_MS)
   const inside = simulators()
   const prepared = await inside.prepare(config)
   inside.use(prepared)
@@ -76,6 +78,7 @@ export async function drill(config: Config): Promise<Drill> {
     }
   } finally {
     await inside.close()
+    clearInterval(alive)
   }
   return { findings, left }
 }

@@ -5,7 +5,7 @@ import { Agent, request } from 'node:http'
 import { connect } from 'node:net'
 import { test } from 'node:test'
 import { readStream, until } from '../support/running.ts'
-import { LISTEN, type Started, started } from '../support/started.ts'
+import { during, LISTEN, type Started } from '../support/started.ts'
 
 const gateway = (
   drain: string,
@@ -15,15 +15,6 @@ simulators: [{name: s, answer: "one two three four five", ${simulator}}]
 providers: {p: {type: openai-compatible, base_url: "simulator:s/v1"}}
 routes: {r: {targets: [p/m], recover: off}}
 `
-
-const during = async (yaml: string, run: (gateway: Started) => Promise<void>) => {
-  const gateway = await started(yaml)
-  try {
-    await run(gateway)
-  } finally {
-    await gateway.close()
-  }
-}
 
 /** How long it took to end, and its exit code. */
 async function ended(gateway: Started, run: () => Promise<unknown> = async () => {}): Promise<readonly [number, number | null]> {

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { readStream, until } from '../support/running.ts'
-import { LISTEN, type Started, started, startedFrom } from '../support/started.ts'
+import { during, LISTEN, type Started, startedFrom } from '../support/started.ts'
 
 /** A route `r` that says who answers, by the name of its simulator. */
 const saying = (name: string, more = '') => `${LISTEN}
@@ -19,15 +19,6 @@ async function answer(gateway: Started, body: object = {}, headers = {}): Promis
   const text = await response.text()
   assert.equal(response.status, 200, text)
   return JSON.parse(text).choices[0].message.content
-}
-
-const during = async (yaml: string, run: (gateway: Started) => Promise<void>) => {
-  const gateway = await started(yaml)
-  try {
-    await run(gateway)
-  } finally {
-    await gateway.close()
-  }
 }
 
 test('a file that is written in place, and one that is put in its place, are noticed by themselves', () =>
@@ -189,6 +180,15 @@ test('who listens for others does not come to serve everybody by a change of its
     assert.equal(response.status, 401)
   })
 })
+
+test('the token of the admin API is changed like anything else', () =>
+  during(saying('one'), async gateway => {
+    await gateway.write(saying('one').replace('the-token', 'another-token'))
+    assert.equal((await gateway.admin('/admin/reload', 'POST')).result, 'applied')
+    assert.equal((await gateway.admin('/admin/circuits')).error.code, 'invalid_api_key')
+    const shown = await fetch(`${gateway.adminUrl}/admin/circuits`, { headers: { authorization: 'Bearer another-token' } })
+    assert.equal(shown.status, 200)
+  }))
 
 test('a secret that has changed is read again at once when its key is refused, and counts as a new key', async () => {
   const folder = await mkdtemp(join(tmpdir(), 'understudy-test-'))

@@ -102,3 +102,13 @@ export async function startedFrom(folder: string, file: string): Promise<Started
     },
   }
 }
+
+/** Starts it, runs the test, and ends it whatever came of that. */
+export async function during(yaml: string, run: (gateway: Started) => Promise<void>): Promise<void> {
+  const gateway = await started(yaml)
+  try {
+    await run(gateway)
+  } finally {
+    await gateway.close()
+  }
+}
