@@ -11,7 +11,6 @@ import type { CircuitPolicy } from '../resilience/circuit.ts'
 import type { KeyConfig } from '../resilience/keys.ts'
 import type { Log } from '../telemetry/log.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
-import { allowance } from './allowance.ts'
 import { type Choosers, choosers } from './choosers.ts'
 import { clientsByKey, keyHash, openToAll } from './clients.ts'
 import type { Gateway } from './gateway.ts'
@@ -91,9 +90,7 @@ function built(drawn: Drawn, lasting: Kept, parts: Parts): Assembled {
   const { clock, random, log, metrics } = parts
   const { circuits, keys, paces, levels, flights, pools, shelf, spending, recent, probing } = lasting
   const chosenBy = choosers({ ramp: circuits.ramp, random, paces })
-  const all = Object.entries(config.routes).map(([name, route]) =>
-    routeOf(name, route, config, known, clock, chosenBy, circuits.ramp),
-  )
+  const all = Object.entries(config.routes).map(([name, route]) => routeOf(name, route, config, known, chosenBy, lasting))
   const gateway: Gateway = {
     clock,
     random,
@@ -149,9 +146,8 @@ function routeOf(
   settings: RouteConfig,
   config: Config,
   known: Targets,
-  clock: Clock,
   chosenBy: Choosers,
-  ramp: (target: string) => number,
+  { circuits: { ramp }, allowanceOf }: Kept,
 ): Route {
   const targetsOf = settings.targets.map(({ target, weight }) => ({ of: targetOf(target, known), weight }))
   const fallbacksOf = settings.fallbacks.map(target => targetOf(target, known))
@@ -163,11 +159,11 @@ function routeOf(
     deadlineMs: settings.deadline,
     require: settings.require,
     faults: new Map(Object.entries(settings.faults) as [FaultName, 'fail_over' | 'return'][]),
-    allowance: allowance(clock, settings.extra_attempts),
+    allowance: allowanceOf(name, 'extra', settings.extra_attempts),
     heartbeatMs: heartbeat === 'off' ? undefined : heartbeat,
     recover,
     slowFactor: slow?.factor,
-    hedge: hedge && { afterMs: hedge.after, share: allowance(clock, hedge.share, 0) },
+    hedge: hedge && { afterMs: hedge.after, share: allowanceOf(name, 'hedge', hedge.share, 0) },
     cache: cacheOf(settings, config),
   }
   const rungs = rungsOf(settings, target => targetOf(target, known))

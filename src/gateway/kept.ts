@@ -11,6 +11,7 @@ import { type KeyPools, type KeyState, type Keys, keys } from '../resilience/key
 import { type Levels, levels, type RungLevels } from '../resilience/levels.ts'
 import { type Paces, paces } from '../resilience/pace.ts'
 import { type Pools, pools } from '../upstream/pools.ts'
+import { type Allowance, allowance } from './allowance.ts'
 import type { Parts } from './assemble.ts'
 import { type Probing, probing } from './probing.ts'
 import { type Recent, recent } from './recent.ts'
@@ -38,6 +39,11 @@ export interface Kept {
   readonly spending: Spending
   readonly recent: Recent
   readonly probing: Probing
+  /**
+   * The allowance of a route for this purpose, as it was used up or saved under the configuration before, if its share is the same.
+   * @param perSecond what time brings
+   */
+  allowanceOf(route: string, purpose: 'extra' | 'hedge', share: number, perSecond?: number): Allowance
   /** The same under another configuration, which counts from now on. */
   over(drawn: Drawn): Kept
   close(): Promise<void>
@@ -54,6 +60,8 @@ export function kept(parts: Parts, first: Drawn): Kept {
   /** Of providers that are gone, too: their last calls still tell their circuits how they went. */
   const policies = new Map(first.policies)
   let labels = labelsOf(first)
+  let allowances = new Map<string, Allowance>()
+  let allowancesBefore = new Map<string, Allowance>()
 
   const opened = circuits({
     store,
@@ -105,6 +113,8 @@ export function kept(parts: Parts, first: Drawn): Kept {
     asking.replace(next.config, next.known, pooled)
     set.offer(next.rungs)
     labels = labelsOf(next)
+    allowancesBefore = allowances
+    allowances = new Map()
     current = next
   }
 
@@ -132,6 +142,12 @@ export function kept(parts: Parts, first: Drawn): Kept {
       spending: spent,
       recent: calls,
       probing: asking,
+      allowanceOf(route, purpose, share, perSecond) {
+        const name = `${purpose} ${share} ${route}`
+        const its = allowancesBefore.get(name) ?? allowance(clock, share, perSecond)
+        allowances.set(name, its)
+        return its
+      },
       over(next) {
         replace(next)
         const isSameShelf = JSON.stringify(shelfSettings(drawn.config)) === JSON.stringify(shelfSettings(next.config))
