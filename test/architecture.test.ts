@@ -11,7 +11,7 @@ const SRC = fileURLToPath(new URL('../src', import.meta.url))
 /** From top to bottom; imports point downwards, and folders on one line do not know each other. */
 const FLOORS = [
   ['main.ts'],
-  ['commands.ts'],
+  ['commands.ts', 'operation'],
   ['http', 'simulator'],
   ['gateway'],
   ['dialects', 'config'],

@@ -234,6 +234,35 @@ clients: [{name: team, key: the-key-of-the-team, budget: {usd: 5, per: month}}]
     assert.match(out, /demo +weighted +shaky\/gpt-4o-mini/)
   })
 
+  it('check tells what is legal and perhaps not meant, and still exits with 0', async () => {
+    const path = await file(
+      'unwise.yaml',
+      'providers:\n  a: {type: vllm, base_url: "http://127.0.0.1:9/v1"}\nroutes:\n  r: [a/x]\n',
+    )
+    const { code, out, err } = await run(['check', '--config', path])
+    assert.deepEqual([code, err], [0, ''])
+    assert.match(out, /^Legal, and perhaps not meant:\n\n.*unwise\.yaml:4:6 {2}routes\.r {2}has one provider only/m)
+    assert.doesNotMatch((await run(['check', '--config', join(ROOT, 'config/demo.yaml')])).out, /first_token of/)
+  })
+
+  it('drill prints what clients would have seen, needs no secret, and exits with 1 when calls were lost for no need', async () => {
+    const config = (deadline: string) => `
+admin: {listen: "0.0.0.0:9090"}
+providers:
+  a: {type: openai, keys: [env:NOT_SET], timeouts: {first_token: 5s}}
+  b: {type: anthropic, keys: [env:NOT_SET]}
+routes: {r: {targets: [a/m], fallbacks: [b/m], deadline: ${deadline}}}
+`
+    const well = await run(['drill', '--config', await file('well.yaml', config('1m'))])
+    assert.deepEqual([well.code, well.err], [0, ''])
+    assert.match(well.out, /^r +a down +20 +20 /m)
+    assert.match(well.out, /^r +a \+ b down +20 +0 \(nobody else\)/m)
+    const lost = await run(['drill', '--config', await file('lost.yaml', config('4s'))])
+    assert.equal(lost.code, 1)
+    assert.match(lost.out, /^r: \d+ of 20 calls were not answered while a silent/m)
+    assert.equal((await run(['drill'])).code, 64)
+  })
+
   it('serve says which address is taken, and exits with 69', async () => {
     const first = start(['serve'], ANY_PORTS, folder)
     await until('it listens', () => first.out().includes('Listening on'))

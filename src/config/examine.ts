@@ -20,7 +20,8 @@ export interface Examination<Schema extends z.ZodType> {
 }
 
 export type Examined<Output> =
-  | { readonly ok: true; readonly value: Output }
+  /** `problemAt`: for what is found to be wrong with it later. */
+  | { readonly ok: true; readonly value: Output; readonly problemAt: (path: Path, message: string) => Problem }
   | { readonly ok: false; readonly problems: readonly Problem[] }
 
 export async function examine<Schema extends z.ZodType>(
@@ -35,6 +36,12 @@ export async function examine<Schema extends z.ZodType>(
   }
   const finish = () => ({ ok: false as const, problems: inOrder([...problems.values()]) })
   if (!tree.readable) return finish()
+  const problemAt = (path: Path, message: string, at: 'key' | 'value' = 'value'): Problem => ({
+    file,
+    ...tree.locate(path, at),
+    path,
+    message,
+  })
 
   const top = asObject(tree.value)
   if (top !== undefined) examination.prepare?.(top as Record<string, unknown>)
@@ -49,9 +56,9 @@ export async function examine<Schema extends z.ZodType>(
   ]
   for (const { path, at, message } of flaws) {
     const place = nameOf(path)
-    if (!problems.has(place)) problems.set(place, { file, ...tree.locate(path, at), path, message })
+    if (!problems.has(place)) problems.set(place, problemAt(path, message, at))
   }
-  return problems.size > 0 || parsed.output === undefined ? finish() : { ok: true, value: parsed.output.value }
+  return problems.size > 0 || parsed.output === undefined ? finish() : { ok: true, value: parsed.output.value, problemAt }
 }
 
 interface Parsed<Output> {

@@ -12,17 +12,20 @@ import type { Ground } from './rules/ground.ts'
 import { providerRules } from './rules/provider-rules.ts'
 import { routeRules } from './rules/route-rules.ts'
 import { AVAILABLE_TYPES, type Config, config } from './schema.ts'
-import { type Environment, sources, whyUnreadable } from './secrets/sources.ts'
-import { type SimulatorConfig, script, simulator } from './simulation.ts'
+import { type Environment, type Source, sources, whyUnreadable } from './secrets/sources.ts'
+import { PLAIN_SIMULATOR, type SimulatorConfig, script, simulator } from './simulation.ts'
 
 export interface LoadOptions {
   readonly env: Environment
   /** The provider types that can be used: the names in the registry of providers. */
   readonly available?: ReadonlySet<string>
+  /** Where values come from that are `scheme:reference` as a whole, by the scheme; the real places when left out. */
+  readonly from?: ReadonlyMap<string, Source>
 }
 
 export type LoadedConfig =
-  | { readonly ok: true; readonly config: Config }
+  /** `problemAt`: for what is found to be wrong with it later. */
+  | { readonly ok: true; readonly config: Config; readonly problemAt: (path: Path, message: string) => Problem }
   | { readonly ok: false; readonly problems: readonly Problem[] }
 
 /** A simulator as a file of its own describes it. */
@@ -43,14 +46,14 @@ export async function parseConfig(
   fileName: string,
   options: LoadOptions & { readonly folder?: string },
 ): Promise<LoadedConfig> {
-  const { env, available = AVAILABLE_TYPES, folder = '.' } = options
+  const { env, available = AVAILABLE_TYPES, folder = '.', from = sources(env, folder) } = options
   const examined = await examine(text, fileName, {
     schema: config,
     prepare: tree => takeAdminToken(tree, env),
-    outside: { env, sources: sources(env, folder) },
+    outside: { env, sources: from },
     rules: (tree, quote) => [...applyRules(tree, available, quote), ...notYet(tree)],
   })
-  return examined.ok ? { ok: true, config: examined.value } : examined
+  return examined.ok ? { ok: true, config: examined.value, problemAt: examined.problemAt } : examined
 }
 
 const ADMIN_TOKEN = 'UNDERSTUDY_ADMIN_TOKEN'
@@ -79,8 +82,6 @@ function applyRules(tree: unknown, available: ReadonlySet<string>, quote: (path:
 }
 
 const simulatorAlone = simulator.omit({ name: true })
-/** A simulator that does what every simulator does unless told otherwise. */
-export const PLAIN_SCRIPT: Script = simulatorAlone.parse({})
 const scriptFile = z.union([script.transform(rules => ({ script: rules })), simulatorAlone], {
   error: 'expected a list of rules, or a mapping that describes a simulator',
 })
@@ -90,12 +91,15 @@ export async function loadScript(file: string): Promise<LoadedScript> {
   const read = await readText(file)
   if (!read.ok) return read
   const examined: Examined<z.output<typeof scriptFile>> = await examine(read.text, file, { schema: scriptFile })
-  return examined.ok ? { ok: true, script: { ...PLAIN_SCRIPT, ...examined.value } } : examined
+  return examined.ok ? { ok: true, script: { ...PLAIN_SIMULATOR, ...examined.value } } : examined
 }
 
-type ReadText = { readonly ok: true; readonly text: string } | { readonly ok: false; readonly problems: readonly Problem[] }
+export type ReadText =
+  | { readonly ok: true; readonly text: string }
+  | { readonly ok: false; readonly problems: readonly Problem[] }
 
-async function readText(file: string): Promise<ReadText> {
+/** The text of a configuration file, or why there is none. */
+export async function readText(file: string): Promise<ReadText> {
   const fail = (message: string): ReadText => ({ ok: false, problems: [{ file, path: [], message }] })
   try {
     const bytes = await readFile(file)

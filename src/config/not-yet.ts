@@ -18,7 +18,6 @@ const TABLE: readonly Line[] = [
   { path: 'admin.token', refused: isInVault },
   { path: 'providers.*.keys.*', refused: isInVault },
   { path: 'providers.*.keys.*.value', refused: isInVault },
-  { path: 'providers.*.health' },
   { path: 'clients.*.key', refused: isInVault },
 ]
 

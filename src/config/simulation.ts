@@ -86,3 +86,6 @@ export const simulator = z.strictObject({
 })
 
 export type SimulatorConfig = z.output<typeof simulator>
+
+/** A simulator that does what every simulator does unless told otherwise, but for its name. */
+export const PLAIN_SIMULATOR: Omit<SimulatorConfig, 'name'> = simulator.omit({ name: true }).parse({})

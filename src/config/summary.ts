@@ -2,7 +2,7 @@
 import type { Address } from './notation.ts'
 import type { Config, RouteConfig } from './schema.ts'
 
-type Cell = string | readonly string[]
+export type Cell = string | readonly string[]
 
 export function summary(config: Config): string {
   const clients = config.clients.map(client => client.name)
@@ -63,7 +63,7 @@ function durationText(ms: number): string {
 }
 
 /** Columns as wide as their widest line; a cell may have several lines. */
-function table(rows: readonly (readonly Cell[])[]): string {
+export function table(rows: readonly (readonly Cell[])[]): string {
   const cells = rows.map(row => row.map(cell => (typeof cell === 'string' ? [cell] : cell)))
   const widths = cells[0]!.map((_, column) => Math.max(...cells.flatMap(row => row[column]!.map(line => line.length))))
   return cells

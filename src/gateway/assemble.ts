@@ -1,33 +1,26 @@
 /** Configuration → gateway: the only place where implementations are chosen. */
 
 import { answers } from '../cache/answers.ts'
-import { flights } from '../cache/flights.ts'
-import { memoryShelf, storeShelf } from '../cache/shelf.ts'
 import type { Config, ProviderConfig, RouteConfig } from '../config/schema.ts'
 import type { Target } from '../core/attempt.ts'
 import type { Clock } from '../core/clock.ts'
 import type { FaultName } from '../core/fault.ts'
 import type { Store } from '../core/store.ts'
 import { providers } from '../providers/registry.ts'
-import { type CircuitPolicy, type CircuitState, circuits } from '../resilience/circuit.ts'
-import { type KeyConfig, type KeyState, keys } from '../resilience/keys.ts'
-import { levels } from '../resilience/levels.ts'
-import { paces } from '../resilience/pace.ts'
+import type { CircuitPolicy } from '../resilience/circuit.ts'
+import type { KeyConfig } from '../resilience/keys.ts'
 import type { Log } from '../telemetry/log.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
 import type { Traces } from '../telemetry/traces.ts'
-import { webhooks } from '../telemetry/webhooks.ts'
-import { pools } from '../upstream/pools.ts'
-import { post } from '../upstream/post.ts'
-import { allowance } from './allowance.ts'
 import { type Choosers, choosers } from './choosers.ts'
 import { clientsByKey, keyHash, openToAll } from './clients.ts'
 import type { Gateway, Journey } from './gateway.ts'
+import { type Drawn, type Kept, kept } from './kept.ts'
 import { ledger } from './ledger.ts'
-import { notices } from './notices.ts'
-import { cacheOf, rungsOf } from './route-tail.ts'
+import type { Recent } from './recent.ts'
+import { cacheOf, levelsOf, rungsOf } from './route-tail.ts'
 import { type Route, routes } from './routes.ts'
-import { limitsOf, type Spending, spending } from './spending.ts'
+import { limitsOf, type Spending } from './spending.ts'
 import { sticky } from './sticky.ts'
 import { type Targets, targets } from './targets.ts'
 
@@ -39,129 +32,108 @@ export interface Parts {
   readonly log: Log
   readonly metrics: Metrics
   /** Name → base URL of the simulators inside this process. */
-  readonly simulators: ReadonlyMap<string, string>
+  readonly simulators: Addresses
   /** Takes the secrets of the configuration out of a text. */
   readonly redact: (text: string) => string
   /** Undefined: nobody wants any. */
   readonly traces: Traces | undefined
+  /** Told of every key that this process has seen refused. */
+  readonly onKeyRefused?: () => void
 }
 
+export type Addresses = ReadonlyMap<string, string>
+
 export interface Assembled {
+  readonly config: Config
   readonly gateway: Gateway
   /** Every target that the configuration names. */
   readonly targets: readonly Target[]
   readonly providerNames: readonly string[]
   readonly spending: Spending
+  readonly recent: Recent
+  /**
+   * A gateway for another configuration, around what lives on. From now on that configuration counts; a call that is under way goes on
+   * with the gateway that it began with. Throws, and has changed nothing, when it cannot be made.
+   */
+  over(config: Config, simulators: Addresses): Assembled
+  /** To be called when the last call is over that began before this configuration: closes what nobody needs any more. */
+  settle(): void
+  /** Of all that came out of each other. */
   close(): Promise<void>
 }
-
-const CIRCUIT_STATES: Readonly<Record<CircuitState, number>> = { closed: 0, 'half-open': 1, open: 2 }
-const KEY_STATES: Readonly<Record<KeyState, number>> = { ready: 0, resting: 1, retired: 2 }
 
 /** A server that asks for no key still has a state: it can tell us to come back later. */
 const NO_KEY: KeyConfig = { name: 'none', value: '', weight: 1 }
 
 export function assemble(parts: Parts): Assembled {
-  const { config, store, clock, random, log, metrics } = parts
-  const known = targets(config.providers, providers, (_, provider) => addressOf(provider, parts.simulators))
-  const policies = new Map(Object.entries(config.providers).map(([name, provider]) => [name, policyOf(provider)]))
-  const ofProvider = (target: string) => target.slice(0, target.indexOf('/'))
+  const drawn = draw(parts.config, parts.simulators)
+  return built(drawn, kept(parts, drawn), parts)
+}
 
-  const connections = pools(clock)
-  const hooks = webhooks({
-    receivers: config.telemetry.webhooks.map(({ url, secret, on }) => ({ url, secret: secret?.reveal(), on })),
-    send: message => post(connections, clock, message),
-    clock,
-    log,
-  })
-  const noticed = notices(hooks)
+/** What a configuration amounts to by itself. To draw it changes nothing, and it may throw. */
+function draw(config: Config, simulators: Addresses) {
+  const known = targets(config.providers, providers, (_, provider) => addressOf(provider, simulators))
+  for (const { targets: first, fallbacks, degrade } of Object.values(config.routes)) {
+    const later = degrade.flatMap(rung => ('targets' in rung ? rung.targets : []))
+    for (const target of [...first.map(one => one.target), ...fallbacks, ...later]) targetOf(target, known)
+  }
+  return {
+    config,
+    known,
+    policies: new Map(Object.entries(config.providers).map(([name, provider]) => [name, policyOf(provider)])),
+    keyPools: new Map(Object.entries(config.providers).map(([name, provider]) => [name, poolOf(provider)])),
+    rungs: new Map(
+      Object.entries(config.routes)
+        .map(([name, route]) => [name, levelsOf(route)] as const)
+        .filter(([, levels]) => levels.length > 0),
+    ),
+  }
+}
 
-  const opened = circuits({
-    store,
-    clock,
-    random,
-    policyOf: target => policies.get(ofProvider(target))!,
-    onChange(target, to) {
-      metrics.count('llm_circuit_transitions_total', [ofProvider(target), labels.get(target) ?? 'other', to])
-      log.warn('circuit', { target, to })
-      noticed.circuit(target, to)
-    },
-  })
-  const pooled = keys({
-    store,
-    clock,
-    random,
-    pools: new Map(Object.entries(config.providers).map(([name, provider]) => [name, poolOf(provider)])),
-    onChange(provider, key, to, untilMs) {
-      log.warn('key', { provider, key, to, ...(untilMs !== undefined && { until: new Date(untilMs).toISOString() }) })
-      noticed.key(provider, key, to)
-    },
-  })
-  const paced = paces(clock)
-  const { ramp } = opened
-  const chosenBy = choosers({ ramp, random, paces: paced })
-  const all = Object.entries(config.routes).map(([name, route]) => routeOf(name, route, config, known, clock, chosenBy, ramp))
-  const spent = spending({ config, store, clock, log, metrics, targets: known.all() })
-  const labels = new Map(known.all().map(target => [target.id, target.label]))
-  const set = levels(
-    store,
-    clock,
-    new Map(all.filter(({ rungs }) => rungs.length > 0).map(({ name, rungs }) => [name, rungs.map(({ level }) => level)])),
-    (route, to, untilMs) =>
-      log.warn('level', { route, to, ...(untilMs !== undefined && { until: new Date(untilMs).toISOString() }) }),
-  )
-
-  metrics.beforeScrape(() => {
-    for (const target of known.all()) {
-      metrics.set('llm_circuit_state', [target.providerName, target.label], CIRCUIT_STATES[opened.state(target.id)])
-      // From the first scrape on, or its first change would not be seen as one.
-      for (const to of Object.keys(CIRCUIT_STATES)) {
-        metrics.count('llm_circuit_transitions_total', [target.providerName, target.label, to], 0)
-      }
-    }
-    for (const provider of policies.keys()) {
-      for (const { name, state } of pooled.status(provider)) metrics.set('llm_key_state', [provider, name], KEY_STATES[state])
-    }
-  })
-
+function built(drawn: Drawn, lasting: Kept, parts: Parts): Assembled {
+  const { config, known, policies } = drawn
+  const { clock, random, log, metrics } = parts
+  const { circuits, keys, paces, levels, flights, pools, shelf, spending, recent, probing, notices } = lasting
+  const chosenBy = choosers({ ramp: circuits.ramp, random, paces })
+  const all = Object.entries(config.routes).map(([name, route]) => routeOf(name, route, config, known, chosenBy, lasting))
   const settle = (journey: Journey) => {
-    spent.settle(journey)
-    noticed.call(journey)
+    spending.settle(journey)
+    notices.call(journey)
   }
   const gateway: Gateway = {
     clock,
     random,
-    clients: clientsOf(config, spent.limits),
+    clients: clientsOf(config, spending.limits),
     routes: routes(all),
-    keys: pooled,
-    circuits: opened,
-    paces: paced,
-    levels: set,
-    answers: answers(shelfOf(config, store, clock), clock, config.cache.max_entry),
-    flights: flights(),
-    pools: connections,
-    ledger: ledger(clock, metrics, log, settle),
-    prices: spent.prices,
-    spend: spent.providers,
+    keys,
+    circuits,
+    paces,
+    levels,
+    answers: answers(shelf, clock, config.cache.max_entry),
+    flights,
+    pools,
+    ledger: ledger(clock, metrics, log, settle, recent),
+    prices: spending.prices,
+    spend: spending.providers,
+    probing,
     headersShown: config.telemetry.headers,
     traces: parts.traces,
     bodies: config.telemetry.log.bodies,
     redact: parts.redact,
   }
   return {
+    config,
     gateway,
     targets: known.all(),
     providerNames: [...policies.keys()],
-    spending: spent,
-    async close() {
-      opened.close()
-      pooled.close()
-      set.close()
-      await hooks.close()
-      await connections.close()
-      await spent.close()
-      await store.close()
+    spending,
+    recent,
+    over(next, simulators) {
+      const another = draw(next, simulators)
+      return built(another, lasting.over(another), parts)
     },
+    settle: () => pools.keepOnly(known.origins()),
+    close: lasting.close,
   }
 }
 
@@ -181,19 +153,13 @@ function clientsOf({ server, clients }: Config, limits: Spending['limits']) {
   )
 }
 
-/** Without Redis the state is in this process as well, and knows no bounds for answers. */
-function shelfOf({ cache, state }: Config, store: Store, clock: Clock) {
-  return cache.store === 'state' && state?.redis !== undefined ? storeShelf(store) : memoryShelf(clock, cache.max_memory)
-}
-
 function routeOf(
   name: string,
   settings: RouteConfig,
   config: Config,
   known: Targets,
-  clock: Clock,
   chosenBy: Choosers,
-  ramp: (target: string) => number,
+  { circuits: { ramp }, allowanceOf }: Kept,
 ): Route {
   const targetsOf = settings.targets.map(({ target, weight }) => ({ of: targetOf(target, known), weight }))
   const fallbacksOf = settings.fallbacks.map(target => targetOf(target, known))
@@ -205,11 +171,11 @@ function routeOf(
     deadlineMs: settings.deadline,
     require: settings.require,
     faults: new Map(Object.entries(settings.faults) as [FaultName, 'fail_over' | 'return'][]),
-    allowance: allowance(clock, settings.extra_attempts),
+    allowance: allowanceOf(name, 'extra', settings.extra_attempts),
     heartbeatMs: heartbeat === 'off' ? undefined : heartbeat,
     recover,
     slowFactor: slow?.factor,
-    hedge: hedge && { afterMs: hedge.after, share: allowance(clock, hedge.share, 0) },
+    hedge: hedge && { afterMs: hedge.after, share: allowanceOf(name, 'hedge', hedge.share, 0) },
     cache: cacheOf(settings, config),
   }
   const rungs = rungsOf(settings, target => targetOf(target, known))

@@ -21,6 +21,8 @@ export interface Client {
 export interface Clients {
   /** Throws a Fault (unauthorized) when the header shows no known key. */
   identify(authorization: string | undefined): Client
+  /** For operators, who ask on behalf of one. */
+  named(name: string): Client | undefined
 }
 
 /** Who calls when nobody is asked for a key. */
@@ -47,7 +49,8 @@ export function clientsByKey(known: readonly { readonly client: Client; readonly
       if (shown === undefined || found === undefined || !same) throw new Fault('unauthorized')
       return found.client
     },
+    named: name => known.find(({ client }) => client.name === name)?.client,
   }
 }
 
-export const openToAll: Clients = { identify: () => ANYBODY }
+export const openToAll: Clients = { identify: () => ANYBODY, named: name => (name === ANYBODY.name ? ANYBODY : undefined) }

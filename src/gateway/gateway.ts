@@ -18,6 +18,7 @@ import type { Pools } from '../upstream/pools.ts'
 import type { Client, Clients } from './clients.ts'
 import type { Ledger } from './ledger.ts'
 import type { Prices } from './prices.ts'
+import type { Probing } from './probing.ts'
 import type { Route, Routes } from './routes.ts'
 import type { Bodies, Transcript } from './transcript.ts'
 
@@ -37,6 +38,7 @@ export interface Gateway {
   readonly pools: Pools
   readonly ledger: Ledger
   readonly prices: Prices
+  readonly probing: Pick<Probing, 'behind' | 'whyUnwell'>
   /** Of providers; some have a cap. */
   readonly spend: Spend
   readonly headersShown: HeadersShown

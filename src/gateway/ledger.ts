@@ -7,6 +7,7 @@ import type { Log } from '../telemetry/log.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
 import { costUsd } from '../usage/price.ts'
 import type { Journey } from './gateway.ts'
+import type { Recent } from './recent.ts'
 import { labelOf } from './targets.ts'
 
 export interface Ledger {
@@ -36,8 +37,11 @@ export function costOf({ attempts }: Journey): number | undefined {
   return sum
 }
 
-/** @param settle pays what a journey owes its client's limits and its providers' caps */
-export function ledger(clock: Clock, metrics: Metrics, log: Log, settle: (journey: Journey) => void): Ledger {
+/**
+ * @param settle pays what a journey owes its client's limits and its providers' caps
+ * @param recent is given what the log line says
+ */
+export function ledger(clock: Clock, metrics: Metrics, log: Log, settle: (journey: Journey) => void, recent: Recent): Ledger {
   function attempted(journey: Journey, attempt: AttemptRecord): void {
     journey.attempts.push(attempt)
     const { target, outcome, ms } = attempt
@@ -57,8 +61,8 @@ export function ledger(clock: Clock, metrics: Metrics, log: Log, settle: (journe
     settle(journey)
     const ms = clock.ticks() - journey.startedTicks
     const status = statusOf(ending)
-    count(journey, ending, status, ms)
-    write(journey, ending, status, ms)
+    const failedOver = count(journey, ending, status, ms)
+    write(journey, ending, status, ms, failedOver)
     journey.trace?.end({
       requestId: journey.id,
       status,
@@ -75,23 +79,25 @@ export function ledger(clock: Clock, metrics: Metrics, log: Log, settle: (journe
     })
   }
 
-  function count(journey: Journey, ending: Ending, status: number, ms: number): void {
+  /** @returns whether it has moved from one target to another */
+  function count(journey: Journey, ending: Ending, status: number, ms: number): boolean {
     const { answeredBy } = journey
     const route = journey.route?.name ?? NONE
     const client = journey.client?.name ?? NONE
     const stream = journey.call?.stream === true
     const target = answeredBy === undefined ? NONE : labelOf(answeredBy)
     metrics.count('llm_requests_total', [route, client, target, String(status), String(stream)])
-    countFailovers(journey, route)
+    const failedOver = countFailovers(journey, route)
     if (journey.route !== undefined) metrics.observe('llm_overhead_seconds', [route], Math.max(0, ms - waitedMs(journey)) / 1000)
     for (const attempt of journey.attempts) countPaid(journey, attempt)
     if (journey.cached !== undefined) metrics.count('llm_cache_total', [route, journey.cached])
     if (stream && wasAnswered(journey)) metrics.count('llm_stream_endings_total', [route, ending.kind])
     if (journey.level !== 'normal' && wasAnswered(journey)) metrics.count('llm_degraded_total', [route, journey.level])
-    if (answeredBy === undefined) return
+    if (answeredBy === undefined) return failedOver
     const traceId = journey.trace?.id
     metrics.observe('llm_latency_seconds', [route, target], ms / 1000, traceId)
     metrics.observe('llm_first_token_seconds', [route, target], journey.firstTokenMs! / 1000, traceId)
+    return failedOver
   }
 
   /** Every attempt that was paid for counts, whatever became of it. */
@@ -123,19 +129,23 @@ export function ledger(clock: Clock, metrics: Metrics, log: Log, settle: (journe
     if (cost !== undefined) metrics.count('llm_cost_usd_total', [route, client, label], cost)
   }
 
-  /** From one target to the next that was tried because of it; a second attempt beside a slow one is none. */
-  function countFailovers({ attempts }: Journey, route: string): void {
+  /** From one target to the next that was tried because of it; a second attempt beside a slow one is none. @returns whether there was one */
+  function countFailovers({ attempts }: Journey, route: string): boolean {
+    let moved = false
     let from: AttemptRecord | undefined
     for (const to of attempts) {
       if (to.outcome === 'cancelled') continue
       const reason = from?.broke ?? from?.outcome ?? 'answered'
-      if (reason !== 'answered' && from!.target !== to.target && to.role !== 'hedge' && !to.outcome.startsWith('passed-over:'))
+      if (reason !== 'answered' && from!.target !== to.target && to.role !== 'hedge' && !to.outcome.startsWith('passed-over:')) {
         metrics.count('llm_failover_total', [route, labelOf(from!.target), labelOf(to.target), reason])
+        moved = true
+      }
       from = to
     }
+    return moved
   }
 
-  function write(journey: Journey, ending: Ending, status: number, ms: number): void {
+  function write(journey: Journey, ending: Ending, status: number, ms: number, failedOver: boolean): void {
     const { usage, call, answeredBy, shownTarget } = journey
     const fault = 'fault' in ending ? ending.fault : undefined
     const bodies = journey.transcript?.shownAt(ending)
@@ -164,6 +174,7 @@ export function ledger(clock: Clock, metrics: Metrics, log: Log, settle: (journe
       prompt: bodies?.prompt,
       answer: bodies?.answer,
     }
+    recent.keep(fields, journey.startedAtMs, failedOver)
     if (isOurs(fault)) log.error('call', fields)
     else if (ending.kind === 'broken' || status >= 500) log.warn('call', fields)
     else log.info('call', fields)

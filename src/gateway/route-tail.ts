@@ -2,7 +2,7 @@
 import { hash } from 'node:crypto'
 import { targetParts } from '../config/route-settings.ts'
 import type { Config, RouteConfig } from '../config/schema.ts'
-import type { Target } from '../core/attempt.ts'
+import type { Level, Target } from '../core/attempt.ts'
 import type { RouteCache, Rung } from './routes.ts'
 
 export function cacheOf({ cache, ...settings }: RouteConfig, config: Config): RouteCache | undefined {
@@ -23,6 +23,12 @@ function versionOf({ targets, fallbacks, require }: Omit<RouteConfig, 'cache'>, 
     return [name, type, baseUrl, headers, tags, models]
   })
   return hash('sha256', JSON.stringify([targets, fallbacks, require, providers]), 'hex')
+}
+
+/** The levels of a route's rungs, in their order. */
+export const levelsOf = (route: RouteConfig): readonly Level[] => rungsOf(route, () => NO_TARGET).map(({ level }) => level)
+const NO_TARGET = (): never => {
+  throw new Error('a level asks no target')
 }
 
 /** Where old answers may stand in, they do so after all that asks a target, unless the rungs say when. */

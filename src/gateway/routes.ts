@@ -57,6 +57,8 @@ export interface Route {
 export interface Routes {
   /** Throws a Fault: unknown-route, or forbidden-route. The second element is what the star stood for. */
   find(model: string, client: Client): readonly [route: Route, carried: string]
+  /** As configured. */
+  all(): readonly Route[]
   /** By its name as configured. */
   named(name: string): Route | undefined
   /** The route names that this client may ask for, as configured. */
@@ -100,26 +102,27 @@ export function routes(all: readonly Route[]): Routes {
       }
       return found
     },
+    all: () => all,
     named: name => byName.get(name),
     visibleTo: client => all.filter(route => mayAsk(client, route)).map(route => route.name),
   }
 }
 
 /** The plan of a journey, from the level at which its route stands. */
-export function planOf(
-  { keys }: Gateway,
-  { route, call, client, level }: Journey,
-  carried: string,
-  headers: ClientHeaders,
-): Plan {
-  const retriesOf = (target: Target) => Math.max(target.retry.attempts, keys.size(target.providerName) - 1)
-  return planFor(route!, carried, call!, client!, headers, retriesOf, level)
+export function planOf(gateway: Gateway, { route, call, client, level }: Journey, carried: string, headers: ClientHeaders): Plan {
+  return planFor(route!, carried, call!, client!, headers, retriesOf(gateway), level, gateway.probing.behind())
+}
+
+/** How often at most a target can be tried again: with patience, or with another key. */
+export function retriesOf({ keys }: Gateway): (target: Target) => number {
+  return target => Math.max(target.retry.attempts, keys.size(target.providerName) - 1)
 }
 
 /**
  * The ordered tries for one call.
  * @param retriesOf how often at most the same target can be tried again, other keys included
  * @param from the level that the route was set to by hand: the plan begins there
+ * @param behind which targets step behind the others, fallbacks included; undefined: none does
  */
 export function planFor(
   route: Route,
@@ -129,6 +132,7 @@ export function planFor(
   headers: ClientHeaders,
   retriesOf: (target: Target) => number,
   from: Level = 'normal',
+  behind?: (target: Target) => boolean,
 ): Plan {
   const steps: (Step | StandIn)[] = []
   /** Of each target: that it is in the plan already, or for which rung it has been ruled out; with less in the call it may not be. */
@@ -150,8 +154,16 @@ export function planFor(
   }
   const first = from === 'normal' ? -1 : route.rungs.findIndex(({ level }) => level === from)
   if (first === -1) {
-    for (const target of route.choose(route.targets(carried), call, client, headers)) add(target, needs)
-    for (const target of route.fallbacks(carried)) add(target, needs)
+    const chosen = route.choose(route.targets(carried), call, client, headers)
+    const fallbacks = route.fallbacks(carried)
+    if (behind === undefined) {
+      for (const target of chosen) add(target, needs)
+      for (const target of fallbacks) add(target, needs)
+    } else {
+      const all = [...chosen, ...fallbacks]
+      for (const target of all) if (!behind(target)) add(target, needs)
+      for (const target of all) if (behind(target)) add(target, needs)
+    }
   }
   for (let at = Math.max(0, first); at < route.rungs.length; at++) {
     const rung = route.rungs[at]!
@@ -179,12 +191,12 @@ function hasTags({ tags }: Target, route: Route, client: Client): boolean {
   return true
 }
 
-interface Needs {
+export interface Needs {
   readonly features: readonly Feature[]
   readonly inputTokens: number
 }
 
-function needsOf(call: ChatCall): Needs {
+export function needsOf(call: ChatCall): Needs {
   const { body } = call
   const features: Feature[] = []
   if ((body.tools?.length ?? 0) > 0) features.push('tools')

@@ -1,6 +1,6 @@
 /*
  * What calls cost, brought together: the limits and budgets of clients, the caps of providers, and the settlement of a journey, which pays
- * into both. Made once from the configuration.
+ * into both. Made from the configuration; what was spent, and the limits that stay as they were, live on when that changes.
  */
 import type { Config, ProviderConfig } from '../config/schema.ts'
 import type { Target } from '../core/attempt.ts'
@@ -28,6 +28,9 @@ export interface Spending {
   settle(journey: Journey): void
   /** Asks the store, so that what other replicas spent is in it. */
   report(): Promise<SpendReport>
+  /** The same for another configuration, which counts from now on; calls under way settle with the prices that they began with. */
+  over(config: Config, targets: readonly Target[]): Spending
+  /** Of all that came out of each other. */
   close(): Promise<void>
 }
 
@@ -51,29 +54,60 @@ export interface SpendingOptions {
 
 const REMEDY = 'say what it costs as price under models.NAME of its provider; {input: 0, output: 0} where it costs nothing'
 
-export function spending({ config, store, clock, log, metrics, targets }: SpendingOptions): Spending {
-  const limits = new Map<string, ClientLimits>()
-  for (const { name, budget, ...settings } of config.clients) {
-    const own = limitsOf(settings)
+export function spending(options: SpendingOptions): Spending {
+  const { config, store, clock } = options
+  return made(options, {
+    limits: new Map(),
+    providers: spend(store, clock, capsOf(config)),
+    clients: spend(store, clock, withoutBudget(config)),
+    unscrape: () => {},
+  })
+}
+
+/** What lives on from one configuration to the next. */
+interface Lasting {
+  /** By the client's name, each with the settings that it was made from. */
+  readonly limits: ReadonlyMap<string, { readonly settings: string; readonly its: ClientLimits }>
+  readonly providers: Spend
+  readonly clients: Spend
+  readonly unscrape: () => void
+}
+
+const capsOf = ({ providers }: Config) => new Map(Object.entries(providers).map(([name, { spend_cap: cap }]) => [name, cap]))
+
+function withoutBudget({ server, clients }: Config): Map<string, undefined> {
+  const callers =
+    server.open || clients.length === 0
+      ? [ANYBODY.name]
+      : clients.filter(({ budget }) => budget === undefined).map(({ name }) => name)
+  return new Map(callers.map(name => [name, undefined]))
+}
+
+function made(options: SpendingOptions, { limits: before, providers, clients, unscrape }: Lasting): Spending {
+  const { config, store, clock, log, metrics, targets } = options
+  const limitsMade = new Map<string, { readonly settings: string; readonly its: ClientLimits }>()
+  for (const { name, budget, ...others } of config.clients) {
+    const own = limitsOf(others)
     if (budget === undefined && Object.keys(own).length === 0) continue
+    const settings = JSON.stringify([own, budget])
+    const known = before.get(name)
     const onLimited = (limit: string) => metrics.count('llm_limited_total', [name, limit])
-    limits.set(name, clientLimits({ store, clock, client: name, limits: own, budget, onLimited }))
+    const its =
+      known?.settings === settings ? known.its : clientLimits({ store, clock, client: name, limits: own, budget, onLimited })
+    limitsMade.set(name, { settings, its })
   }
-  const caps = Object.entries(config.providers).map(([name, { spend_cap: cap }]) => [name, cap] as const)
-  const providers = spend(store, clock, new Map(caps))
-  const callers = config.server.open || config.clients.length === 0 ? [ANYBODY] : config.clients
-  const withoutBudget = callers.filter(({ name }) => limits.get(name)?.budget() === undefined)
-  const clients = spend(store, clock, new Map(withoutBudget.map(({ name }) => [name, undefined])))
+  const limits = new Map([...limitsMade].map(([name, { its }]) => [name, its]))
 
   const hasBudgets = config.clients.some(({ budget }) => budget !== undefined)
-  const somethingHangsOnIt = hasBudgets || caps.some(([, cap]) => cap !== undefined)
+  const somethingHangsOnIt = hasBudgets || Object.values(config.providers).some(({ spend_cap: cap }) => cap !== undefined)
   const priced = prices(targets, (target, assumed) => {
     if (somethingHangsOnIt) log.warn('unpriced', { target, assumed, remedy: REMEDY })
   })
   // Told at the start, and not when a budget is found to be used up.
   for (const target of targets) priced.of(target)
 
-  metrics.beforeScrape(() => {
+  unscrape()
+  const stopScrape = metrics.beforeScrape(() => {
     for (const { name, per, usd } of providers.status()) metrics.set('llm_spend_usd', [name, per], usd)
     for (const [client, its] of limits) {
       const budget = its.budget()
@@ -110,7 +144,22 @@ export function spending({ config, store, clock, log, metrics, targets }: Spendi
       })
       return { providers: providers.status(), budgets, others: clients.status() }
     },
-    close: () => providers.close(),
+    over(config, targets) {
+      const shown = [...providers.status()]
+      providers.replace(capsOf(config))
+      clients.replace(withoutBudget(config))
+      const next = made({ ...options, config, targets }, { limits: limitsMade, providers, clients, unscrape: stopScrape })
+      const still = new Set(providers.status().map(({ name, per }) => `${name} ${per}`))
+      for (const { name, per } of shown) if (!still.has(`${name} ${per}`)) metrics.forget('llm_spend_usd', [name, per])
+      for (const name of limits.keys()) {
+        if (next.limits.get(name)?.budget() === undefined) metrics.forget('llm_budget_remaining_usd', [name])
+      }
+      return next
+    },
+    async close() {
+      stopScrape()
+      await providers.close()
+    },
   }
 }
 

@@ -16,6 +16,10 @@ export interface Targets {
   carried(providerName: string, model: string): Target
   /** All that the configuration names. */
   all(): readonly Target[]
+  /** One of this provider, whichever: for what they all share. */
+  ofProvider(name: string): Target
+  /** Where the providers and their status pages live, and how long a connection to each may take. */
+  origins(): readonly { readonly origin: string; readonly connectMs: number }[]
 }
 
 /** A target as metrics show it: its id, whose hash is known to every table, but for models that callers named. */
@@ -35,6 +39,11 @@ export function targets(
       return [name, maker(name, settings, provider, new URL(addressOf(name, settings)))] as const
     }),
   )
+  const origins = Object.entries(configured).flatMap(([name, settings]) => {
+    const page = settings.health?.status_page
+    const urls = [addressOf(name, settings), ...(page === undefined ? [] : [page])]
+    return urls.map(url => ({ origin: new URL(url).origin, connectMs: settings.timeouts.connect }))
+  })
   const named = new Map<string, Target>()
   const carried = new Map<string, Target>()
 
@@ -58,7 +67,9 @@ export function targets(
       if (carried.size > MOST_CARRIED) carried.delete(carried.keys().next().value!)
       return target
     },
+    ofProvider: name => makers.get(name)!('any', 'other'),
     all: () => [...named.values()],
+    origins: () => origins,
   }
 }
 

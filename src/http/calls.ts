@@ -7,7 +7,6 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Dialect } from '../core/dialect.ts'
 import { Fault, faultOf } from '../core/fault.ts'
 import { chat } from '../dialects/chat/chat.ts'
-import type { Gateway } from '../gateway/gateway.ts'
 import { serve } from '../gateway/journey.ts'
 import { notJson, packed, tooLarge } from './refusals.ts'
 import type { Requests, UnderWay } from './requests.ts'
@@ -16,11 +15,7 @@ import type { Requests, UnderWay } from './requests.ts'
 const CALLS: ReadonlyMap<string, Dialect> = new Map([['/v1/chat/completions', chat]])
 
 /** @returns takes a request if it is a call, and says whether it is */
-export function calls(
-  gateway: Gateway,
-  requests: Requests,
-  maxBodyBytes: number,
-): (request: IncomingMessage, raw: ServerResponse) => boolean {
+export function calls(requests: Requests, maxBodyBytes: number): (request: IncomingMessage, raw: ServerResponse) => boolean {
   function take(dialect: Dialect, request: IncomingMessage, raw: ServerResponse): void {
     const underWay = requests.begin(request, raw)
     try {
@@ -59,7 +54,7 @@ export function calls(
   }
 
   async function answer(underWay: UnderWay, dialect: Dialect, body: Buffer): Promise<void> {
-    const { journey, request } = underWay
+    const { gateway, journey, request } = underWay
     journey.cacheControl = request.headers['cache-control']
     requests.answer(underWay, await serve(gateway, dialect, journey, request.headers, body))
   }

@@ -14,6 +14,8 @@ import { send } from './send.ts'
 
 /** One of them. */
 export interface UnderWay {
+  /** The one that it began with, whatever is configured meanwhile. */
+  readonly gateway: Gateway
   readonly journey: Journey
   readonly request: IncomingMessage
   readonly raw: ServerResponse
@@ -33,10 +35,12 @@ export interface Requests {
 
 const REQUEST_ID = /^[\w.:-]{1,128}$/
 
-export function requests(gateway: Gateway, readiness: Readiness): Requests {
+/** @param current what counts for a request that comes now */
+export function requests(current: () => Gateway, readiness: Readiness): Requests {
   const kept = places<UnderWay>()
 
-  function answer({ raw, stopper }: UnderWay, reply: Reply): void {
+  function answer({ gateway, raw, stopper }: UnderWay, reply: Reply): void {
+    if (!readiness.ready()) raw.setHeader('connection', 'close')
     const gone = () => stopper.stop(new Fault('client-gone'))
     send(raw, reply, gateway.clock, gone).catch(() => raw.destroy())
   }
@@ -46,7 +50,8 @@ export function requests(gateway: Gateway, readiness: Readiness): Requests {
       const shown = request.headers['x-request-id']
       const requestId = typeof shown === 'string' && REQUEST_ID.test(shown) ? shown : undefined
       const stop = stopper()
-      const begun = { journey: arrive(gateway, requestId, stop, request.headers), request, raw, stopper: stop }
+      const gateway = current()
+      const begun = { gateway, journey: arrive(gateway, requestId, stop, request.headers), request, raw, stopper: stop }
       const place = kept.take(begun)
       // Not Fastify's request.signal, which aborts as soon as the body of a POST has been read.
       raw.on('close', () => {
@@ -55,13 +60,13 @@ export function requests(gateway: Gateway, readiness: Readiness): Requests {
       })
       return begun
     },
-    identify({ journey, request }) {
+    identify({ gateway, journey, request }) {
       if (!readiness.ready()) throw draining()
       identify(gateway, journey, request.headers.authorization)
     },
     answer,
     refuse(underWay, fault) {
-      const { journey, request, raw } = underWay
+      const { gateway, journey, request, raw } = underWay
       const reply = refuse(gateway, chat, journey, fault)
       if (!request.complete) {
         raw.setHeader('connection', 'close')

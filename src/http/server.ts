@@ -7,7 +7,9 @@ import type { Socket } from 'node:net'
 import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
 import type { Fault } from '../core/fault.ts'
 import { chat } from '../dialects/chat/chat.ts'
+import type { Assembled } from '../gateway/assemble.ts'
 import type { Gateway } from '../gateway/gateway.ts'
+import { addTwins } from './admin/twins.ts'
 import { calls } from './calls.ts'
 import { addHealth, type Readiness } from './health.ts'
 import { draining, httpFault, noSuchUrl, refuseSocket } from './refusals.ts'
@@ -22,8 +24,12 @@ export interface ServerOptions {
 
 export interface ClientServer {
   readonly app: FastifyInstance
-  /** Calls under way. */
+  /** Requests that have not been answered to the end, or whose clients have not taken all of it yet. */
   active(): number
+  /** Whether a call that began with this gateway is not over yet. */
+  uses(gateway: Gateway): boolean
+  /** Closes connections over which nothing is asked at present. */
+  closeIdle(): void
   /** Ends every call under way: streams with an error event, others with a refusal. */
   endAll(): void
 }
@@ -41,13 +47,15 @@ declare module 'fastify' {
   }
 }
 
+/** @param current what counts for a call that comes now */
 export function clientServer(
-  gateway: Gateway,
+  current: () => Assembled,
   { maxBodyBytes, readiness, slowSenders = SLOW_SENDERS }: ServerOptions,
 ): ClientServer {
+  const gateway = () => current().gateway
   const inHand = requests(gateway, readiness)
-  const takeCall = calls(gateway, inHand, maxBodyBytes)
-  const startedS = Math.floor(gateway.clock.now() / 1000)
+  const takeCall = calls(inHand, maxBodyBytes)
+  const startedS = Math.floor(gateway().clock.now() / 1000)
   const app = Fastify({
     serverFactory(route) {
       const server = createServer(
@@ -90,6 +98,7 @@ export function clientServer(
   app.setNotFoundHandler((request, reply) => refuse(request, reply, noSuchUrl(request.method, request.url)))
 
   addHealth(app, readiness)
+  addTwins(app, current, readiness)
   app.register(async models => {
     models.addHook('onRequest', (request, reply, done) => {
       try {
@@ -101,12 +110,12 @@ export function clientServer(
     })
     const shown = (id: string) => ({ id, object: 'model', created: startedS, owned_by: 'understudy' })
     models.get('/v1/models', async (request, reply) => {
-      const { journey } = underWayOf(request, reply)
+      const { gateway, journey } = underWayOf(request, reply)
       reply.header('x-request-id', journey.id)
       return { object: 'list', data: gateway.routes.visibleTo(journey.client!).map(shown) }
     })
     models.get('/v1/models/*', async (request, reply) => {
-      const { journey } = underWayOf(request, reply)
+      const { gateway, journey } = underWayOf(request, reply)
       const model = (request.params as { '*': string })['*']
       gateway.routes.find(model, journey.client!)
       reply.header('x-request-id', journey.id)
@@ -116,7 +125,9 @@ export function clientServer(
 
   return {
     app,
-    active: () => inHand.all().filter(({ journey }) => journey.ending === undefined).length,
+    active: () => inHand.all().length,
+    uses: one => inHand.all().some(each => each.gateway === one),
+    closeIdle: () => app.server.closeIdleConnections(),
     endAll() {
       for (const { stopper } of inHand.all()) stopper.stop(draining())
     },

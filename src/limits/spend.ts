@@ -35,15 +35,20 @@ export interface Spend {
   status(): readonly SpendStatus[]
   /** Asks the store for every sum that it has. Never rejects. */
   refresh(): Promise<void>
+  /** From now on these names and caps count. What was spent under a name lives on, unless its cap has another period, or is new or gone. */
+  replace(caps: Caps): void
   /** Hands on what is not in the store yet. */
   close(): Promise<void>
 }
+
+/** Every name, with its cap if it has one. */
+export type Caps = ReadonlyMap<string, Allotment | undefined>
 
 interface Account {
   readonly name: string
   readonly per: Per
   /** Billionths of a US$, like all amounts here. */
-  readonly cap: number | undefined
+  cap: number | undefined
   period: string
   endsAtMs: number
   /** The key in the store; the period is part of it. */
@@ -63,22 +68,50 @@ const REFRESH_EVERY_MS = 4_000
 const ANNOUNCE_EVERY_MS = 1_000
 const WITHOUT_CAP: Per = 'day'
 
-/** @param caps every name, with its cap if it has one */
-export function spend(store: Store, clock: Clock, caps: ReadonlyMap<string, Allotment | undefined>): Spend {
-  const accounts = new Map([...caps].map(([name, cap]) => [name, opened(name, cap)]))
-  const capped = [...accounts.values()].filter(({ cap }) => cap !== undefined)
+export function spend(store: Store, clock: Clock, caps: Caps): Spend {
+  let accounts = new Map([...caps].map(([name, cap]) => [name, opened(name, cap)]))
+  let capped: Account[] = []
   const byKey = (key: unknown) => capped.find(account => account.key === key)
   const ourselves = randomUUID()
   let closed = false
   let stopRefresh = () => {}
-  let unhear = () => {}
-  if (capped.length > 0) {
-    unhear = store.hear(TOPIC, message => {
+  let unhear: (() => void) | undefined
+  begin()
+
+  /** Where something has a cap, the store is asked and listened to. */
+  function begin(): void {
+    capped = [...accounts.values()].filter(({ cap }) => cap !== undefined)
+    if (capped.length === 0) return
+    if (unhear === undefined) void refresh().then(refreshLater)
+    else void refresh()
+    unhear ??= store.hear(TOPIC, message => {
       const { from, key, total } = asObject(tryParse(message)) ?? {}
       const account = byKey(key)
       if (from !== ourselves && account !== undefined && typeof total === 'number') learn(account, total)
     })
-    void refresh().then(refreshLater)
+  }
+
+  function replace(caps: Caps): void {
+    const before = accounts
+    accounts = new Map(
+      [...caps].map(([name, cap]) => {
+        const known = before.get(name)
+        if (known === undefined || known.per !== (cap?.per ?? WITHOUT_CAP) || (known.cap === undefined) !== (cap === undefined))
+          return [name, opened(name, cap)]
+        known.cap = cap === undefined ? undefined : nanosOf(cap.usd)
+        return [name, known]
+      }),
+    )
+    for (const account of before.values()) {
+      if (account.cap !== undefined && accounts.get(account.name) !== account) void handOnAll(account)
+    }
+    begin()
+  }
+
+  async function handOnAll(account: Account): Promise<void> {
+    await account.sending
+    if (account.pending > 0) handOn(account)
+    await account.sending
   }
 
   function opened(name: string, cap: Allotment | undefined): Account {
@@ -181,15 +214,12 @@ export function spend(store: Store, clock: Clock, caps: ReadonlyMap<string, Allo
         return { name, per, period, usd: usdOf(totalOf(account)), capUsd, renewsAtMs: endsAtMs }
       }),
     refresh,
+    replace,
     async close() {
       closed = true
       stopRefresh()
-      unhear()
-      for (const account of capped) {
-        await account.sending
-        if (account.pending > 0) handOn(account)
-        await account.sending
-      }
+      unhear?.()
+      for (const account of capped) await handOnAll(account)
     },
   }
 }

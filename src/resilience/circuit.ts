@@ -62,6 +62,8 @@ export interface Circuits {
   force(target: string, state: 'open' | 'closed' | 'auto'): void
   /** Whether an operator holds it. */
   forced(target: string): boolean
+  /** What stands behind the name is another one now: unless an operator holds it, it is closed and nothing is counted against it. */
+  renew(target: string): void
   close(): void
 }
 
@@ -285,15 +287,24 @@ export function circuits({ store, clock, random, policyOf, onChange }: CircuitOp
       const before = stateOf(target)
       counts.delete(target)
       if (state !== 'auto') shared.set(target, { is: 'forced', state, epoch: known?.epoch ?? 0 }, FORCED_TTL_MS)
-      // Closed, and all at once: a ramp that began in 1970 is over.
-      else shared.set(target, known && { is: 'ramping', sinceMs: 0, epoch: known.epoch }, MEMORY_MS)
+      else shared.set(target, known && closedAtOnce(known), MEMORY_MS)
       if (stateOf(target) !== before) onChange(target, stateOf(target))
     },
     forced: target => shared.get(target)?.is === 'forced',
+    renew(target) {
+      const known = shared.get(target)
+      if (known?.is === 'forced') return
+      counts.delete(target)
+      if (known?.is !== 'open') return
+      shared.set(target, closedAtOnce(known), MEMORY_MS)
+      onChange(target, 'closed')
+    },
     close: () => shared.close(),
   }
 }
 
+/** Closed without a ramp: one that began in 1970 is over. */
+const closedAtOnce = ({ epoch }: Shared): Shared => ({ is: 'ramping', sinceMs: 0, epoch })
 /** Of a store that cannot be asked, each replica learns nothing of the others, and closes its circuits by its own probes. */
 const lease = (key: string, limit: number): Want => ({ kind: 'lease', key, limit, ttlMs: PROBE_TTL_MS, alone: limit })
 /** The target as a hash tag. Its model may be a caller's word, and braces in it would end the tag early. */

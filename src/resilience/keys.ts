@@ -9,7 +9,7 @@ import { type Fault, rowOf } from '../core/fault.ts'
 import { asObject } from '../core/json.ts'
 import { type Limits, limitsUsed, limitWants, MINUTE_MS } from '../core/limits.ts'
 import type { Store, Want } from '../core/store.ts'
-import { mirror } from './mirror.ts'
+import { type Mirror, mirror } from './mirror.ts'
 
 /** The limits are what the key may do upstream. */
 export interface KeyConfig extends Limits {
@@ -57,8 +57,17 @@ export interface Keys {
   status(provider: string): readonly KeyStatus[]
   /** An operator's word. @returns false when there is no such key */
   set(provider: string, name: string, state: KeyState, forMs?: number): boolean
+  /**
+   * The keys of another configuration. Those that are in both keep their load and their state; calls under way go on with the pools that
+   * they began with.
+   */
+  over(pools: KeyPools): Keys
+  /** Of all that came out of each other. */
   close(): void
 }
+
+/** By the provider's name. */
+export type KeyPools = ReadonlyMap<string, { readonly choice: KeyChoiceRule; readonly keys: readonly KeyConfig[] }>
 
 /** What replicas share of a key. Absent means ready. `untilMs` null: until an operator restores it. */
 interface Shared {
@@ -69,6 +78,11 @@ interface Shared {
 interface PooledKey extends KeyConfig {
   /** Names the key in the store. */
   readonly id: string
+  readonly load: Load
+}
+
+/** What lives on when the configuration changes. */
+interface Load {
   inFlight: number
   /** The turn in which it was last chosen: of equals, the one that waited longest goes first. */
   lastTurn: number
@@ -79,7 +93,6 @@ interface PooledKey extends KeyConfig {
 interface Pool {
   readonly choice: KeyChoiceRule
   readonly keys: readonly PooledKey[]
-  turn: number
 }
 
 const RETIRED_MS = 10 * MINUTE_MS
@@ -96,26 +109,42 @@ export interface KeysOptions {
   readonly store: Store
   readonly clock: Clock
   readonly random: () => number
-  readonly pools: ReadonlyMap<string, { readonly choice: KeyChoiceRule; readonly keys: readonly KeyConfig[] }>
+  readonly pools: KeyPools
   /** Told of every change that this replica made. */
   readonly onChange: (provider: string, key: string, to: KeyState, untilMs?: number) => void
 }
 
-export function keys({ store, clock, random, pools, onChange }: KeysOptions): Keys {
-  const shared = mirror<Shared>(store, clock, 'key', () => undefined, isShared)
+export function keys(options: KeysOptions): Keys {
+  const shared = mirror<Shared>(options.store, options.clock, 'key', () => undefined, isShared)
+  return pooled({ ...options, shared, loads: new Map(), replica: randomUUID(), counters: { takers: 0, turn: 0 } })
+}
+
+interface PooledOptions extends KeysOptions {
+  readonly shared: Mirror<Shared>
+  /** By the key's id, of all keys that are in use. */
+  readonly loads: Map<string, Load>
+  readonly replica: string
+  readonly counters: { takers: number; turn: number }
+}
+
+function pooled(options: PooledOptions): Keys {
+  const { store, clock, random, pools, onChange, shared, loads, replica, counters } = options
   const byProvider = new Map<string, Pool>()
-  let takers = 0
-  const replica = randomUUID()
+  const ids = new Set<string>()
 
   for (const [provider, { choice, keys: configured }] of pools) {
     const pooled = configured.map(config => {
       const fingerprint = createHash('sha256').update(`understudy key ${config.value}`).digest('hex').slice(0, 24)
       const id = `${provider}:${fingerprint}`
+      const load = loads.get(id) ?? { inFlight: 0, lastTurn: 0, rests: 0 }
+      loads.set(id, load)
+      ids.add(id)
       shared.watch(id)
-      return { ...config, id, inFlight: 0, lastTurn: 0, rests: 0 }
+      return { ...config, id, load }
     })
-    byProvider.set(provider, { choice, keys: pooled, turn: 0 })
+    byProvider.set(provider, { choice, keys: pooled })
   }
+  for (const [id, { inFlight }] of loads) if (!ids.has(id) && inFlight === 0) loads.delete(id)
 
   function stateOf(key: PooledKey): { state: KeyState; untilMs?: number } {
     const known = shared.get(key.id)
@@ -161,11 +190,11 @@ export function keys({ store, clock, random, pools, onChange }: KeysOptions): Ke
     for (const key of ready) {
       const wants = wantsOf(key, tokens)
       if (wants.length === 0) return { key: hold(provider, pool, key, undefined, []) }
-      const taker = `${replica}:${++takers}`
+      const taker = `${replica}:${++counters.takers}`
       // Counted before the store has said yes, or all the calls that arrive meanwhile would want the same key.
-      occupy(pool, key)
+      occupy(key)
       const taken = await store.take(taker, wants).catch(() => undefined)
-      key.inFlight--
+      key.load.inFlight--
       // A store that is away must not stop the calls: the provider knows its own limits.
       if (taken === undefined || taken.ok) return { key: hold(provider, pool, key, taker, wants) }
       retryAtMs = Math.min(retryAtMs ?? Number.POSITIVE_INFINITY, clock.now() + taken.retryAfterMs)
@@ -176,9 +205,9 @@ export function keys({ store, clock, random, pools, onChange }: KeysOptions): Ke
   const wantsOf = (key: PooledKey, tokens: number) => limitWants(key.id, key, tokens, LEASE_TTL_MS)
 
   function sort(pool: Pool, ready: PooledKey[]): void {
-    if (pool.choice === 'round_robin') ready.sort((a, b) => a.lastTurn - b.lastTurn)
+    if (pool.choice === 'round_robin') ready.sort((a, b) => a.load.lastTurn - b.load.lastTurn)
     else if (pool.choice === 'least_used') {
-      ready.sort((a, b) => a.inFlight / a.weight - b.inFlight / b.weight || a.lastTurn - b.lastTurn)
+      ready.sort((a, b) => a.load.inFlight / a.weight - b.load.inFlight / b.weight || a.load.lastTurn - b.load.lastTurn)
     } else {
       // Each key draws u^(1/weight); in the order of the draws, the first is as likely as its weight says.
       const draws = new Map(ready.map(key => [key, random() ** (1 / key.weight)]))
@@ -186,13 +215,13 @@ export function keys({ store, clock, random, pools, onChange }: KeysOptions): Ke
     }
   }
 
-  function occupy(pool: Pool, key: PooledKey): void {
-    key.inFlight++
-    key.lastTurn = ++pool.turn
+  function occupy({ load }: PooledKey): void {
+    load.inFlight++
+    load.lastTurn = ++counters.turn
   }
 
   function hold(provider: string, pool: Pool, key: PooledKey, taker: string | undefined, wants: readonly Want[]): HeldKey {
-    occupy(pool, key)
+    occupy(key)
     let released = false
     return {
       name: key.name,
@@ -200,7 +229,7 @@ export function keys({ store, clock, random, pools, onChange }: KeysOptions): Ke
       release({ fault, accepted, tokens }) {
         if (released) return
         released = true
-        key.inFlight--
+        key.load.inFlight--
         if (taker !== undefined) store.settle(taker, limitsUsed(wants, tokens)).catch(() => undefined)
         if (fault !== undefined) learn(provider, pool, key, fault)
         else if (accepted) restore(provider, key)
@@ -215,9 +244,9 @@ export function keys({ store, clock, random, pools, onChange }: KeysOptions): Ke
     const told = fault.details.retryAfterMs
     // One of several calls that were under way together: the first has made it rest already, and the rest must not grow by the others.
     if (consequence === 'rests-as-told' && told === undefined && stateOf(key).state === 'resting') return
-    const untold = Math.min(FIRST_REST_MS * 2 ** key.rests, LONGEST_UNTOLD_REST_MS)
+    const untold = Math.min(FIRST_REST_MS * 2 ** key.load.rests, LONGEST_UNTOLD_REST_MS)
     const restMs = consequence === 'rests-long' ? Math.max(LONG_REST_MS, told ?? 0) : (told ?? untold)
-    if (told === undefined) key.rests++
+    if (told === undefined) key.load.rests++
     const untilMs = clock.now() + restMs
     const group = key.quotaGroup === undefined ? [key] : pool.keys.filter(other => other.quotaGroup === key.quotaGroup)
     for (const each of group) {
@@ -231,7 +260,7 @@ export function keys({ store, clock, random, pools, onChange }: KeysOptions): Ke
     const known = shared.get(key.id)
     // A success that was under way when the key was set aside proves nothing about the rest that was told since.
     if (known !== undefined && (known.untilMs === null || known.untilMs > clock.now())) return
-    key.rests = 0
+    key.load.rests = 0
     if (known !== undefined) change(provider, key, undefined)
   }
 
@@ -249,7 +278,7 @@ export function keys({ store, clock, random, pools, onChange }: KeysOptions): Ke
     size: provider => byProvider.get(provider)!.keys.length,
     anyReady: provider => byProvider.get(provider)!.keys.some(key => stateOf(key).state === 'ready'),
     status: provider =>
-      (byProvider.get(provider)?.keys ?? []).map(key => ({ name: key.name, ...stateOf(key), inFlight: key.inFlight })),
+      (byProvider.get(provider)?.keys ?? []).map(key => ({ name: key.name, ...stateOf(key), inFlight: key.load.inFlight })),
     set(provider, name, state, forMs) {
       const key = byProvider.get(provider)?.keys.find(each => each.name === name)
       if (key === undefined) return false
@@ -259,6 +288,7 @@ export function keys({ store, clock, random, pools, onChange }: KeysOptions): Ke
       else change(provider, key, { is: 'retired', untilMs })
       return true
     },
+    over: others => pooled({ ...options, pools: others }),
     close: () => shared.close(),
   }
 }

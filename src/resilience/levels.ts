@@ -15,8 +15,13 @@ export interface Levels {
   untilMs(route: string): number | undefined
   /** @param forMs after this it is `normal` again; undefined: when it is set so */
   set(route: string, level: Level, forMs: number | undefined): void
+  /** From now on these routes have rungs, of these levels. What was set for a route that has the level still lives on. */
+  offer(routes: RungLevels): void
   close(): void
 }
+
+/** Of routes that have rungs, by name. */
+export type RungLevels = ReadonlyMap<string, readonly Level[]>
 
 interface Shared {
   readonly level: Level
@@ -33,16 +38,22 @@ const FOR_EVER_MS = 365 * 24 * 3_600_000
 export function levels(
   store: Store,
   clock: Clock,
-  routes: ReadonlyMap<string, readonly Level[]>,
+  routes: RungLevels,
   onChange: (route: string, level: Level, untilMs: number | undefined) => void,
 ): Levels {
   const heard = (route: string, to: Shared | undefined) => onChange(route, to?.level ?? 'normal', to?.untilMs ?? undefined)
   const shared = mirror<Shared>(store, clock, 'level', heard, isShared)
-  for (const route of routes.keys()) shared.watch(route)
+  let offered: RungLevels
+  offer(routes)
+
+  function offer(routes: RungLevels): void {
+    offered = routes
+    for (const route of routes.keys()) shared.watch(route)
+  }
 
   function current(route: string): Shared | undefined {
     const known = shared.get(route)
-    if (known === undefined || !routes.get(route)?.includes(known.level)) return undefined
+    if (known === undefined || !offered.get(route)?.includes(known.level)) return undefined
     return known.untilMs !== null && known.untilMs <= clock.now() ? undefined : known
   }
 
@@ -55,6 +66,7 @@ export function levels(
       shared.set(route, to, forMs ?? FOR_EVER_MS)
       heard(route, to)
     },
+    offer,
     close: () => shared.close(),
   }
 }

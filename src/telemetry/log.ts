@@ -13,6 +13,8 @@ export interface Log {
   info(message: string, fields?: Readonly<Record<string, unknown>>): void
   warn(message: string, fields?: Readonly<Record<string, unknown>>): void
   error(message: string, fields?: Readonly<Record<string, unknown>>): void
+  /** From now on this is the least that is written. */
+  setLevel(level: LogLevel): void
   /** Writes what is still in the buffer. */
   flush(): void
 }
@@ -40,13 +42,13 @@ function timestamp(): string {
 export function log(level: LogLevel, redact: (lines: string) => string, to?: DestinationStream): Log {
   const batches = to === undefined ? gatheringOutput(redact) : undefined
   const output = batches ?? { write: (line: string) => to!.write(redact(line)) }
-  const least = level === 'silent' ? Number.POSITIVE_INFINITY : levels.values[level]!
+  let least = leastOf(level)
 
   /** All fields by one JSON.stringify: pino's logger writes them one by one, and its line is a rope of a hundred strings. */
-  function writer(name: keyof Omit<Log, 'flush'>): Log['info'] {
+  function writer(name: 'debug' | 'info' | 'warn' | 'error'): Log['info'] {
     const number = levels.values[name]!
-    if (number < least) return () => {}
     return (message, fields = {}) => {
+      if (number < least) return
       const others = JSON.stringify(fields).slice(1)
       output.write(
         `{"level":${number},"time":"${timestamp()}","msg":${JSON.stringify(message)}${others === '}' ? '' : ','}${others}\n`,
@@ -59,11 +61,16 @@ export function log(level: LogLevel, redact: (lines: string) => string, to?: Des
     info: writer('info'),
     warn: writer('warn'),
     error: writer('error'),
+    setLevel(next) {
+      least = leastOf(next)
+    },
     flush() {
       batches?.flush()
     },
   }
 }
+
+const leastOf = (level: LogLevel) => (level === 'silent' ? Number.POSITIVE_INFINITY : levels.values[level]!)
 
 /**
  * Standard output, asynchronously. Lines are gathered here and not in pino's own buffer, which counts the bytes of all that it holds anew

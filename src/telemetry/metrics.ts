@@ -81,6 +81,11 @@ export const METRICS = {
   ],
   llm_degraded_total: ['counter', 'calls answered by a rung of degrade, or by an old answer', ['route', 'level']],
   llm_state_degraded: ['gauge', '1 while Redis is away and the gateway works on from memory, else 0', []],
+  llm_config_reloads_total: [
+    'counter',
+    'changes of the configuration at run time: applied, or refused with the old one kept',
+    ['result'],
+  ],
   llm_build_info: ['gauge', 'always 1', ['version']],
 } as const satisfies Record<string, readonly ['counter' | 'gauge' | 'histogram', help: string, labels: readonly string[]]>
 
@@ -96,8 +101,10 @@ export interface Metrics {
   observe<N extends OfKind<'histogram'>>(name: N, values: Values<N>, seconds: number, traceId?: string): void
   change<N extends OfKind<'gauge'>>(name: N, values: Values<N>, by: number): void
   set<N extends OfKind<'gauge'>>(name: N, values: Values<N>, to: number): void
-  /** Called before every scrape: for states that are asked for rather than told. */
-  beforeScrape(run: () => void): void
+  /** What it tells is of something that is no more: the series is not there until it is told of again. */
+  forget<N extends OfKind<'gauge'>>(name: N, values: Values<N>): void
+  /** Called before every scrape: for states that are asked for rather than told. Returns what stops it. */
+  beforeScrape(run: () => void): () => void
   /**
    * The exposition text and its content type.
    * @param accept the scraper's header of that name: whoever asks for OpenMetrics gets it, with examples of traces at the histograms
@@ -122,17 +129,22 @@ export function metrics(version: string): Metrics {
       const metric = kind === 'counter' ? new Counter(settings) : new Gauge(settings)
       sums.set(
         name,
-        series(values => sum(metric, values)),
+        series(
+          values => sum(metric, values),
+          values => metric.remove(...values),
+        ),
       )
     }
   }
-  const before: (() => void)[] = []
+  const before = new Set<() => void>()
   const openMetrics = inOpenMetrics(registry)
 
   function set<N extends OfKind<'gauge'>>(name: N, values: Values<N>, to: number): void {
     sums.get(name)!.of(values).set(to)
   }
   set('llm_build_info', [version], 1)
+  // An alert asks for increases, and what is not there yet cannot increase.
+  for (const result of ['applied', 'refused']) sums.get('llm_config_reloads_total')!.of([result])
 
   return {
     count(name, values, by = 1) {
@@ -143,7 +155,11 @@ export function metrics(version: string): Metrics {
       sums.get(name)!.of(values).pending += by
     },
     set,
-    beforeScrape: run => before.push(run),
+    forget: (name, values) => sums.get(name)!.forget(values),
+    beforeScrape(run) {
+      before.add(run)
+      return () => before.delete(run)
+    },
     async scrape(accept = '') {
       for (const run of before) run()
       for (const { all } of sums.values()) for (const each of all) each.handOn()
@@ -251,6 +267,7 @@ function valuesOf(name: string, labelNames: readonly string[], all: readonly Dis
 /** What is kept for each tuple of label values. */
 interface Series<Kept> {
   of(values: readonly string[]): Kept
+  forget(values: readonly string[]): void
   readonly all: readonly Kept[]
 }
 
@@ -259,7 +276,7 @@ interface Branch<Kept> {
   readonly next: Map<string, Branch<Kept>>
 }
 
-function series<Kept>(make: (values: readonly string[]) => Kept): Series<Kept> {
+function series<Kept>(make: (values: readonly string[]) => Kept, forgotten: (values: string[]) => void = () => {}): Series<Kept> {
   const root: Branch<Kept> = { kept: undefined, next: new Map() }
   const all: Kept[] = []
   return {
@@ -279,6 +296,13 @@ function series<Kept>(make: (values: readonly string[]) => Kept): Series<Kept> {
         all.push(branch.kept)
       }
       return branch.kept
+    },
+    forget(values) {
+      const branch = values.reduce<Branch<Kept> | undefined>((at, value) => at?.next.get(value), root)
+      if (branch?.kept === undefined) return
+      all.splice(all.indexOf(branch.kept), 1)
+      branch.kept = undefined
+      forgotten([...values])
     },
   }
 }

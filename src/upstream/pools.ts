@@ -31,18 +31,33 @@ export interface Pools {
   kept(origin: string, connectMs: number): Pool
   /** The pool that opens a new connection for every request. */
   fresh(origin: string, connectMs: number): Pool
+  /** Closes those that are none of these, each when the last request on it is over. One that is asked for again is opened again. */
+  keepOnly(used: readonly { readonly origin: string; readonly connectMs: number }[]): void
   close(): Promise<void>
 }
 
 const KEEP_ALIVE_MS = 60_000
 
 export function pools(clock: Clock): Pools {
-  const all: Pool[] = []
+  const kept = family(clock, 1)
+  const fresh = family(clock, 0)
+  return {
+    kept: kept.of,
+    fresh: fresh.of,
+    keepOnly(used) {
+      for (const each of [kept, fresh]) each.keepOnly(used)
+    },
+    async close() {
+      await Promise.all([...kept.all(), ...fresh.all()].map(pool => pool.destroy()))
+    },
+  }
+}
 
-  /** One pool per origin and time to connect, kept by both: a key put together from them would cost a string per call. */
-  function pooled(pipelining: 0 | 1): (origin: string, connectMs: number) => Pool {
-    const byOrigin = new Map<string, Map<number, Pool>>()
-    return (origin, connectMs) => {
+/** One pool per origin and time to connect, kept by both: a key put together from them would cost a string per call. */
+function family(clock: Clock, pipelining: 0 | 1) {
+  const byOrigin = new Map<string, Map<number, Pool>>()
+  return {
+    of(origin: string, connectMs: number): Pool {
       let byTime = byOrigin.get(origin)
       if (byTime === undefined) {
         byTime = new Map()
@@ -50,33 +65,34 @@ export function pools(clock: Clock): Pools {
       }
       let pool = byTime.get(connectMs)
       if (pool === undefined) {
-        pool = opened(origin, connectMs, pipelining)
+        pool = opened(clock, origin, connectMs, pipelining)
         byTime.set(connectMs, pool)
       }
       return pool
-    }
-  }
-
-  function opened(origin: string, connectMs: number, pipelining: 0 | 1): Pool {
-    const pool = new Pool(origin, {
-      allowH2: false,
-      pipelining,
-      keepAliveTimeout: KEEP_ALIVE_MS,
-      headersTimeout: 0,
-      bodyTimeout: 0,
-      connect: connector(clock, connectMs),
-    })
-    all.push(pool)
-    return pool
-  }
-
-  return {
-    kept: pooled(1),
-    fresh: pooled(0),
-    async close() {
-      await Promise.all(all.map(pool => pool.destroy()))
     },
+    keepOnly(used: Parameters<Pools['keepOnly']>[0]): void {
+      for (const [origin, byTime] of byOrigin) {
+        for (const [connectMs, pool] of byTime) {
+          if (used.some(each => each.origin === origin && each.connectMs === connectMs)) continue
+          byTime.delete(connectMs)
+          pool.close().catch(() => undefined)
+        }
+        if (byTime.size === 0) byOrigin.delete(origin)
+      }
+    },
+    all: () => [...byOrigin.values()].flatMap(byTime => [...byTime.values()]),
   }
+}
+
+function opened(clock: Clock, origin: string, connectMs: number, pipelining: 0 | 1): Pool {
+  return new Pool(origin, {
+    allowH2: false,
+    pipelining,
+    keepAliveTimeout: KEEP_ALIVE_MS,
+    headersTimeout: 0,
+    bodyTimeout: 0,
+    connect: connector(clock, connectMs),
+  })
 }
 
 /** Connects with one timer over name resolution, TCP and TLS together. */

@@ -94,7 +94,6 @@ test('the complete language is understood, and what nothing obeys yet is refused
       'providers.openai.keys[1]  "aws-sm:" is not available yet',
       'providers.openai.keys[2].value  "vault:" is not available yet',
       'providers.openai.keys[3].value  "gcp-sm:" is not available yet',
-      'providers.openai.health  "health" is not available yet',
       'providers.gemini.type  "gemini" is not available yet',
       'clients[0].key  "azure-kv:" is not available yet',
     ],

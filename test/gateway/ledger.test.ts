@@ -6,6 +6,7 @@ import { stopper } from '../../src/core/stop.ts'
 import type { Gateway, Journey } from '../../src/gateway/gateway.ts'
 import { arrive } from '../../src/gateway/journey.ts'
 import { ledger } from '../../src/gateway/ledger.ts'
+import { recent } from '../../src/gateway/recent.ts'
 import { log } from '../../src/telemetry/log.ts'
 import { metrics } from '../../src/telemetry/metrics.ts'
 import { heldClock } from '../support/clock.ts'
@@ -19,19 +20,16 @@ function open(more: Partial<Journey> = {}) {
   const measured = metrics('test')
   const lines: Record<string, any>[] = []
   const settled: Journey[] = []
-  const written = ledger(
-    clock,
-    measured,
-    log('debug', text => text, { write: line => lines.push(JSON.parse(line)) }),
-    each => settled.push(each),
-  )
+  const calls = recent()
+  const logged = log('debug', text => text, { write: line => lines.push(JSON.parse(line)) })
+  const written = ledger(clock, measured, logged, each => settled.push(each), calls)
   const journey = arrive({ clock } as unknown as Gateway, 'the-id', stopper())
   Object.assign(journey, { client: madeClient(), call: madeCall(), route: madeRoute('r', [A, B]), ...more })
   const series = async (name: string) => {
     const { text } = await measured.scrape()
     return text.split('\n').filter(line => line.startsWith(`${name}{`))
   }
-  return { clock, written, journey, lines, series, settled }
+  return { clock, written, journey, lines, series, settled, calls }
 }
 
 const tried = (target: Target, outcome: AttemptRecord['outcome'], more: Partial<AttemptRecord> = {}): AttemptRecord => ({

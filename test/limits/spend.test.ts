@@ -130,3 +130,42 @@ test('closing hands on the rest and leaves no timer of its own', async () => {
   await clock.pass(10_000)
   assert.equal(clock.waiting(), 1, 'the sweep of the store')
 })
+
+test('what was spent lives on under other caps, unless its period is another one or its cap is new', async () => {
+  const { a, clock } = opened()
+  a.add('p', 0.5)
+  a.add('free', 2)
+  await settled()
+  a.replace(
+    new Map<string, Allotment | undefined>([
+      ['p', { usd: 0.25, per: 'day' }],
+      ['free', undefined],
+      ['new', undefined],
+    ]),
+  )
+  assert.deepEqual([usd(a), usd(a, 'free'), usd(a, 'new')], [0.5, 2, 0])
+  assert.equal(a.isCapped('p'), true)
+  a.add('gone', 1)
+  a.replace(
+    new Map<string, Allotment | undefined>([
+      ['p', { usd: 9, per: 'month' }],
+      ['free', { usd: 1, per: 'day' }],
+    ]),
+  )
+  assert.deepEqual([usd(a), usd(a, 'free')], [0, 0])
+  a.replace(DOLLAR_A_DAY)
+  await clock.pass(0)
+  assert.equal(usd(a), 0.5, 'the store has not forgotten the day')
+  await a.close()
+})
+
+test('caps that come later are shared like those of the beginning', async () => {
+  const clock = heldClock(BEFORE_MIDNIGHT)
+  const store = embeddedStore(clock)
+  const [a, b] = [spend(store, clock, new Map([['p', undefined]])), spend(store, clock, DOLLAR_A_DAY)]
+  a.replace(DOLLAR_A_DAY)
+  b.add('p', 1)
+  await settled()
+  assert.equal(a.isCapped('p'), true)
+  await Promise.all([a.close(), b.close()])
+})

@@ -501,3 +501,29 @@ test('what was taken while the store was away is given back without a word', asy
   await settled()
   await taken(a)
 })
+
+test('keys of another configuration keep load and state where they are the same, and a new value is a new key', async () => {
+  const { a, clock } = replicas([key('one'), key('two')])
+  const held = await taken(a)
+  assert.equal(held.name, 'one')
+  a.set(P, 'two', 'retired')
+  const b = a.over(new Map([[P, { choice: 'least_used', keys: [key('renamed', { value: 'secret-of-one' }), key('two')] }]]))
+  assert.deepEqual(
+    b.status(P).map(({ name, state, inFlight }) => [name, state, inFlight]),
+    [
+      ['renamed', 'ready', 1],
+      ['two', 'retired', 0],
+    ],
+  )
+  held.release({ accepted: true })
+  assert.equal(b.status(P)[0]!.inFlight, 0)
+  const c = b.over(new Map([[P, { choice: 'least_used', keys: [key('two', { value: 'another secret' })] }]]))
+  assert.equal(c.status(P)[0]!.state, 'ready')
+  // Calls that began before go on with the keys that there were.
+  assert.deepEqual([a.size(P), b.size(P), c.size(P)], [2, 2, 1])
+  assert.equal((await taken(a)).name, 'one')
+  const d = c.over(new Map())
+  assert.deepEqual(d.status(P), [])
+  assert.equal((await taken(b)).name, 'renamed')
+  await clock.pass(0)
+})

@@ -70,3 +70,16 @@ test('a level that the route no longer has is none', async () => {
   await clock.pass(4_000)
   assert.deepEqual([later.of('r'), later.untilMs('r')], ['normal', undefined])
 })
+
+test('what was set lives on while the route has the level, and comes back with it', () => {
+  const clock = heldClock()
+  const set = levels(embeddedStore(clock), clock, ROUTES, noted)
+  set.set('r', 'reduced', undefined)
+  set.offer(new Map([['r', ['reduced', 'offline'] as const]]))
+  assert.equal(set.of('r'), 'reduced')
+  set.offer(new Map([['r', ['offline'] as const]]))
+  assert.equal(set.of('r'), 'normal')
+  set.offer(ROUTES)
+  assert.equal(set.of('r'), 'reduced')
+  set.close()
+})

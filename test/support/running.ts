@@ -1,11 +1,13 @@
 /** A whole gateway on free ports, from a configuration as an operator would write it, with simulators behind it and its logs in reach. */
 import assert from 'node:assert/strict'
 import { parseConfig } from '../../src/config/load.ts'
+import type { Config } from '../../src/config/schema.ts'
 import { secretsOf } from '../../src/config/secrets/secrets-of.ts'
 import { type Clock, systemClock } from '../../src/core/clock.ts'
 import type { Store } from '../../src/core/store.ts'
 import { type Assembled, assemble } from '../../src/gateway/assemble.ts'
 import { storeOf } from '../../src/gateway/store-of.ts'
+import type { ConfigurationPages } from '../../src/http/admin/configuration.ts'
 import { adminServer } from '../../src/http/admin.ts'
 import { readiness } from '../../src/http/health.ts'
 import { type ClientServer, clientServer, type ServerOptions } from '../../src/http/server.ts'
@@ -78,15 +80,14 @@ export async function running(yaml: string, options: RunningOptions = {}): Promi
     traces,
   })
   const state = readiness()
-  const { gateway, targets, providerNames, spending } = assembled
   const { slowSenders } = options
-  const server = clientServer(gateway, {
+  const current = () => assembled
+  const server = clientServer(current, {
     maxBodyBytes: config.server.max_body,
     readiness: state,
     ...(slowSenders !== undefined && { slowSenders }),
   })
-  const token = config.admin.token?.reveal()
-  const admin = adminServer({ gateway, targets, providerNames, spending, metrics: measured, readiness: state, token })
+  const admin = adminServer({ current, metrics: measured, readiness: state, pages: unchanging(config, clock) })
   const url = await server.app.listen({ host: '127.0.0.1', port: 0 })
   const adminUrl = await admin.listen({ host: '127.0.0.1', port: 0 })
 
@@ -122,6 +123,15 @@ export async function running(yaml: string, options: RunningOptions = {}): Promi
       await Promise.all([assembled.close(), traces?.close()])
       await Promise.all([...simulators.values()].map(simulator => simulator.close()))
     },
+  }
+}
+
+/** Nothing of it can be changed here: what changes a configuration is tested as a process. */
+function unchanging(config: Config, clock: Clock): ConfigurationPages {
+  const sinceMs = clock.now()
+  return {
+    configuration: () => ({ config, file: 'test.yaml', sinceMs, last: undefined, needsRestart: [], secretProblems: [] }),
+    reload: async () => ({ atMs: sinceMs, why: 'admin', result: 'refused', problems: [] }),
   }
 }
 

@@ -217,3 +217,19 @@ test('a call that was ended from our side is not replayed when its connection di
   await pause(50)
   assert.equal(bodies.length, 2)
 })
+
+test('connections that are not needed any more are closed, those under a request after it, and are opened again when asked for', async () => {
+  const slowly = (text: string) =>
+    against(upstream(socket => onRequests(socket, () => setTimeout(() => socket.write(whole(text)), 50))))
+  const [one, two] = [await slowly('one'), await slowly('two')]
+  assert.deepEqual(await Promise.all([answer(post(one.origin)), answer(post(two.origin))]), ['one', 'two'])
+  const going = post(one.origin)
+  kept.keepOnly([{ origin: two.origin, connectMs: 1_000 }])
+  assert.deepEqual([one.open(), two.open()], [1, 1])
+  assert.equal(await answer(going), 'one', 'what is under way comes to its end')
+  await until('it is closed', () => one.open() === 0)
+  assert.equal(await answer(post(two.origin)), 'two')
+  assert.deepEqual([one.opened(), two.opened()], [1, 1])
+  assert.equal(await answer(post(one.origin)), 'one')
+  assert.equal(one.opened(), 2)
+})
