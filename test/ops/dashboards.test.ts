@@ -6,7 +6,6 @@ import { describe, it } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { parse } from 'yaml'
 import { METRICS } from '../../src/telemetry/metrics.ts'
-import { AWAITED } from './awaited.ts'
 import { metricsIn, unknownIn } from './metric-names.ts'
 import { DASHBOARDS, dashboards } from './panels.ts'
 
@@ -91,13 +90,6 @@ describe('the files of the dashboards', () => {
     )
     assert.deepEqual(
       Object.keys(METRICS).filter(name => !asked.has(name)),
-      [],
-    )
-  })
-
-  it('wait for no metric that is there: take it from the list in awaited.ts, and let under-faults.ts make it happen', () => {
-    assert.deepEqual(
-      AWAITED.filter(name => name in METRICS),
       [],
     )
   })

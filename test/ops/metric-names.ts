@@ -1,6 +1,5 @@
 /** Whether PromQL speaks of metrics and labels that there are. */
 import { METRICS } from '../../src/telemetry/metrics.ts'
-import { AWAITED } from './awaited.ts'
 
 const known: Readonly<Record<string, readonly [kind: string, help: string, labels: readonly string[]]>> = METRICS
 const SUFFIX = /_(bucket|sum|count)$/
@@ -13,7 +12,7 @@ export function metricsIn(expr: string): readonly string[] {
 
 /** What an expression names that there is not: metrics, and labels asked of a metric that has no such label. */
 export function unknownIn(expr: string): readonly string[] {
-  const metrics = metricsIn(expr).filter(name => !(name in known) && !AWAITED.includes(name))
+  const metrics = metricsIn(expr).filter(name => !(name in known))
   const labels = [...expr.matchAll(/\b(llm_\w+)\{([^}]*)\}/g)].flatMap(([, name, selector]) => {
     const metric = known[name!] ?? known[name!.replace(SUFFIX, '')]
     const asked = [...selector!.matchAll(/(\w+)\s*(?:=~|!~|!=|=)\s*"/g)].map(([, label]) => label!)
