@@ -33,18 +33,24 @@ const admin = z.strictObject({
     .describe('asked for on everything but /metrics, /health and /ready; env:UNDERSTUDY_ADMIN_TOKEN when left out'),
 })
 
+/** `off` is for files that take the address from outside: `${REDIS_URL:-off}`. */
+const REDIS_OR_OFF = new RegExp(`^off$|${REDIS_SCHEMES.source}`)
+
 const state = z.strictObject({
   redis: z
     .string()
-    .regex(REDIS_SCHEMES, { error: 'expected redis://, rediss://, redis-sentinel:// or redis-cluster://', abort: true })
+    .regex(REDIS_OR_OFF, { error: 'expected redis://, rediss://, redis-sentinel:// or redis-cluster://, or off', abort: true })
     .superRefine((text, context) => {
+      if (text === 'off') return
       const parsed = parseRedisUrl(text)
       // The text is not repeated: it could hold a password.
       if ('wrong' in parsed) context.addIssue({ code: 'custom', message: parsed.wrong })
     })
-    .transform(secret)
+    .transform(text => (text === 'off' ? undefined : secret(text)))
     .optional()
-    .describe('redis://, rediss:// (TLS), redis-sentinel://h1,h2/name or redis-cluster://h1,h2; shared by all replicas'),
+    .describe(
+      'redis://, rediss:// (TLS), redis-sentinel://h1,h2/name or redis-cluster://h1,h2; shared by all replicas; off: as if it were not there',
+    ),
   prefix: z
     .string()
     .regex(/^[\w.:-]{1,64}$/, 'expected up to 64 letters, digits, ".", "_", ":" and "-"')

@@ -2,9 +2,7 @@
 import type { Config } from '../config/schema.ts'
 import type { Clock } from '../core/clock.ts'
 import type { Store } from '../core/store.ts'
-import { degradedStore } from '../state/degraded.ts'
 import { embeddedStore } from '../state/embedded.ts'
-import { redisStore } from '../state/redis.ts'
 import { parseRedisUrl } from '../state/redis-url.ts'
 import type { Log } from '../telemetry/log.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
@@ -25,6 +23,8 @@ export async function storeOf({ state }: Config, { clock, random, log, metrics }
   if (state?.redis === undefined) return state?.file === undefined ? embeddedStore(clock) : filed(state.file, clock, log)
   const address = parseRedisUrl(state.redis.reveal())
   if ('wrong' in address) throw new Error(`state.redis: ${address.wrong}`)
+  // Loaded only for those that have one, as is the file below: a client of Redis takes its time.
+  const [{ degradedStore }, { redisStore }] = await Promise.all([import('../state/degraded.ts'), import('../state/redis.ts')])
   return degradedStore({
     clock,
     open: listeners =>
@@ -37,7 +37,6 @@ export async function storeOf({ state }: Config, { clock, random, log, metrics }
   })
 }
 
-/** Loaded only for those that have one: node:sqlite takes its time. */
 async function filed(file: string, clock: Clock, log: Log): Promise<Store> {
   const { sumsFile } = await import('../state/sums-file.ts')
   const onTrouble = (reason: string | undefined) =>
