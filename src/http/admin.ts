@@ -37,6 +37,8 @@ export function adminServer({ current, metrics, readiness, pages }: AdminOptions
     forceCloseConnections: true,
     clientErrorHandler: (error, socket) => refuseSocket(chat, error, socket, false),
   })
+  // Whatever is shown, a script that repeats a key included, holds no secret.
+  app.addHook('onSend', async (_, __, payload) => (typeof payload === 'string' ? current().gateway.redact(payload) : payload))
   app.setErrorHandler((error, request, reply) =>
     refuse(reply, httpFault(error, request.routeOptions.bodyLimit ?? MAX_BODY_BYTES)),
   )
