@@ -30,7 +30,7 @@ export interface RedisServer {
   signal(signal: NodeJS.Signals): Promise<void>
   /** Kills it, and waits until it is gone. */
   kill(): Promise<void>
-  /** Starts it again on the same port, empty. */
+  /** Starts it again on the same port; empty, unless its `args` had it write to its folder. */
   start(): Promise<void>
   /** Kills it and removes what it has written. */
   stop(): Promise<void>

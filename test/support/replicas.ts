@@ -133,8 +133,8 @@ export interface Load {
   stop(): Promise<void>
 }
 
-const WORKERS = 6
-const PAUSE_MS = 4
+const WORKERS = 4
+const PAUSE_MS = 10
 
 /** Calls without an end, spread over the gateways, a few at a time. @param bodyOf the body of each call, from 0 */
 export function load(gateways: readonly Pick<Running, 'url'>[], bodyOf: (at: number) => object, workers = WORKERS): Load {
@@ -166,9 +166,9 @@ export function load(gateways: readonly Pick<Running, 'url'>[], bodyOf: (at: num
   }
 }
 
-/** What the log lines of these gateways say that their calls cost. */
-export function loggedUsd(gateways: readonly Running[]): number {
-  const lines = gateways.flatMap(gateway => gateway.logs()).filter(({ msg }) => msg === 'call')
+/** What the log lines of these gateways say that the calls of a client cost. */
+export function loggedUsd(gateways: readonly Running[], name = 'team'): number {
+  const lines = gateways.flatMap(gateway => gateway.logs()).filter(({ msg, client }) => msg === 'call' && client === name)
   return lines.reduce((sum, { costUsd }) => sum + (costUsd ?? 0), 0)
 }
 
