@@ -119,8 +119,9 @@ export const degraded = (gateway: Running) => gateway.metric('llm_state_degraded
 export interface Went {
   readonly startedAt: number
   readonly ms: number
+  /** 0 when the connection was lost. */
   readonly status: number
-  /** The body, where the status is not 200. */
+  /** The body, where the status is not 200; "lost" where there is none. */
   readonly told: string
 }
 
@@ -133,10 +134,11 @@ export interface Load {
   stop(): Promise<void>
 }
 
-const WORKERS = 4
+/** How many calls of a load are under way at once. */
+export const WORKERS = 4
 const PAUSE_MS = 10
 
-/** Calls without an end, spread over the gateways, a few at a time. @param bodyOf the body of each call, from 0 */
+/** Calls without an end, spread over the gateways, a few at a time; whoever loses his gateway calls no more. @param bodyOf the body of each call, from 0 */
 export function load(gateways: readonly Pick<Running, 'url'>[], bodyOf: (at: number) => object, workers = WORKERS): Load {
   const went: Went[] = []
   let begun = 0
@@ -145,10 +147,9 @@ export function load(gateways: readonly Pick<Running, 'url'>[], bodyOf: (at: num
     Array.from({ length: workers }, async (_, worker) => {
       while (!stopped) {
         const startedAt = performance.now()
-        const response = await call(gateways[worker % gateways.length]!, bodyOf(begun++))
-        const text = await response.text()
-        const told = response.status === 200 && !text.includes('"error"') ? '' : text
-        went.push({ startedAt, ms: performance.now() - startedAt, status: told === '' ? 200 : response.status, told })
+        const [status, told] = await howItWent(call(gateways[worker % gateways.length]!, bodyOf(begun++)))
+        went.push({ startedAt, ms: performance.now() - startedAt, status, told })
+        if (status === 0) break
         await sleep(PAUSE_MS)
       }
     }),
@@ -163,6 +164,17 @@ export function load(gateways: readonly Pick<Running, 'url'>[], bodyOf: (at: num
       stopped = true
       await all
     },
+  }
+}
+
+/** A stream that broke off after a good beginning went as badly as a refusal. */
+async function howItWent(answer: Promise<Response>): Promise<readonly [status: number, told: string]> {
+  try {
+    const response = await answer
+    const text = await response.text()
+    return [response.status, response.status === 200 && !text.includes('"error"') ? '' : text]
+  } catch {
+    return [0, 'lost']
   }
 }
 
