@@ -7,7 +7,19 @@ import { after, afterEach, before, describe, it } from 'node:test'
 import { type GatewayProcess, gatewayProcess } from '../support/gateway-process.ts'
 import { agedRedis } from '../support/redis-age.ts'
 import { noRedis, type RedisServer, startRedis } from '../support/redis-server.ts'
-import { admin, CLIENT_KEY, call, codeOf, degraded, load, providerAt, type Stage, stage, WORKERS } from '../support/replicas.ts'
+import {
+  admin,
+  CLIENT_KEY,
+  call,
+  codeOf,
+  degraded,
+  load,
+  providerAt,
+  type Stage,
+  spentUsd,
+  stage,
+  WORKERS,
+} from '../support/replicas.ts'
 import { HELLO, type Running, until } from '../support/running.ts'
 
 /** A route's deadline, and what a lease of its calls lasts beyond it. */
@@ -53,7 +65,7 @@ describe('one of two gateways is killed', { skip: noRedis }, () => {
       },
       clients: [
         { name: 'team', key: CLIENT_KEY, rpm: 1_000_000, concurrency: 1_000 },
-        { name: 'few', key: FEW_KEY, concurrency: PLACES },
+        { name: 'few', key: FEW_KEY, concurrency: PLACES, budget: { usd: 1, per: 'month' } },
       ],
     }
     const [survivor] = await scene.gateways(config, 1)
@@ -107,6 +119,8 @@ describe('one of two gateways is killed', { skip: noRedis }, () => {
     await until('they are under way', () => silent.counts.open === PLACES - 1)
     await killed.process.stop()
     await Promise.all(ended)
+    const reserved = await spentUsd(survivor, 'few')
+    assert.ok(reserved > 0)
     const leases = (holder: string) => server.command('zcard', `${scene.prefix}:limit:{${holder}}:concurrency`)
     const ofKey = (await server.command('keys', `${scene.prefix}:limit:{silent:*}:concurrency`))[0]
 
@@ -122,6 +136,10 @@ describe('one of two gateways is killed', { skip: noRedis }, () => {
     assert.equal(await server.command('zcard', ofKey), PLACES)
     await aged(KEY_LEASE_MS)
     assert.equal(await server.command('exists', ofKey), 0)
+    assert.ok(
+      (await spentUsd(survivor, 'few')) > reserved,
+      'what they had reserved of a budget, nobody can say that they did not use',
+    )
     void one
   })
 
