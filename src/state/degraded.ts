@@ -140,7 +140,7 @@ export async function degradedStore({ clock, open, onChange }: DegradedOptions):
   function schedule(): void {
     stopTimer()
     if (closed) return
-    const quick = away !== undefined || tooSlow > 0
+    const quick = isSilent()
     stopTimer = clock.after(quick ? retryMs : BEAT_MS, () => void check())
   }
 

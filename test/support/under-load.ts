@@ -80,6 +80,8 @@ export async function underLoad(scene: Stage): Promise<UnderLoad> {
     async areDegraded(expected) {
       const all = async () => (await Promise.all(gateways.map(degraded))).every(one => one === Number(expected))
       await until(expected ? 'both know that Redis is away' : 'both have Redis again', all, BACK_MS * busy())
+      for (const { adminUrl } of gateways)
+        assert.equal((await fetch(`${adminUrl}/ready`)).status, 200, 'they are ready all the time')
     },
     async assertBooks() {
       await areClosed()
@@ -98,9 +100,18 @@ const COMMAND_TIMEOUT_MS = 100
 const OWN_MS = 100
 
 /** @param awayAt when the gateways had noticed */
-export function assertNobodyNoticed({ calls: { went } }: UnderLoad, begunAt: number, awayAt: number): void {
+export function assertNobodyNoticed({ calls: { went }, gateways }: UnderLoad, begunAt: number, awayAt: number): void {
   const bad = went.filter(({ status, told }) => status !== 200 || told !== '')
   assert.deepEqual(bad, [])
+  for (const one of gateways) {
+    const told = one.logs().filter(({ msg }) => String(msg).startsWith('state '))
+    assert.doesNotMatch(JSON.stringify(told), /127\.0\.0\.1/)
+    const inTurn = told.map((_, at) => (at % 2 === 0 ? 'state degraded' : 'state restored'))
+    assert.deepEqual(
+      told.map(({ msg }) => msg),
+      inTurn,
+    )
+  }
   const usual = slowest(went.filter(({ startedAt, ms }) => startedAt + ms < begunAt))
   const first = slowest(went.filter(({ startedAt, ms }) => startedAt + ms >= begunAt && startedAt < awayAt))
   assert.ok(
