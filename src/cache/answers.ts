@@ -65,9 +65,33 @@ function isAnswer(value: unknown): value is Answer {
     typeof answer?.target === 'string' &&
     Array.isArray(answer.leftOut) &&
     Array.isArray(answer.events) &&
-    answer.events.every(event => typeof asObject(event)?.type === 'string') &&
+    answer.events.every(isEvent) &&
+    isGood(answer.events) &&
     (answer.whole === undefined || typeof asObject(answer.whole)?.text === 'string')
   )
+}
+
+/** What an event of each kind has in any case. */
+const FIELDS: Readonly<Record<ChatEvent['type'], Readonly<Record<string, 'string' | 'number' | 'object'>>>> = {
+  start: { id: 'string', model: 'string' },
+  'text-delta': { choice: 'number', text: 'string' },
+  'reasoning-delta': { choice: 'number', text: 'string' },
+  'refusal-delta': { choice: 'number', text: 'string' },
+  'tool-start': { choice: 'number', index: 'number', id: 'string', name: 'string' },
+  'tool-delta': { choice: 'number', index: 'number', json: 'string' },
+  'extra-delta': { choice: 'number', fields: 'object' },
+  finish: { choice: 'number', reason: 'string', raw: 'string' },
+  usage: { usage: 'object' },
+  'answer-recovered': { kind: 'string' },
+}
+
+/** A shelf that others can reach may hold anything: what is given again is whole, or it is not there. */
+function isEvent(value: unknown): value is ChatEvent {
+  const event = asObject(value)
+  if (typeof event?.type !== 'string' || !Object.hasOwn(FIELDS, event.type)) return false
+  const fields = FIELDS[event.type as ChatEvent['type']]
+  for (const name in fields) if (typeof event[name] !== fields[name] || event[name] === null) return false
+  return true
 }
 
 const GOOD_ENDS: ReadonlySet<FinishReason> = new Set(['stop', 'tool_calls'])

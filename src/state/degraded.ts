@@ -7,6 +7,9 @@
  *    ▲                                                                                    │
  *    └──(Redis takes a write, and has been told everything that it missed)────────────────┘
  *
+ * One command that was too slow puts Redis in doubt: a check asks it at once, and until that is answered nobody else waits, or a
+ * call that asks three times would wait three times. Most doubts are over within a millisecond, and nobody is told of them.
+ *
  * Away, limits are this replica's share of them, sums go on from what was last known, what is written waits, and what is read is not to
  * be had: who asks keeps what he knows. When Redis is back, it is told first (backlog.ts), then asked.
  */
@@ -52,6 +55,7 @@ export async function degradedStore({ clock, open, onChange }: DegradedOptions):
   const pending = backlog(clock)
   const alone = new Map<string, Alone>()
   let away: string | undefined = 'starting'
+  let doubted = false
   let told: string | undefined
   let tooSlow = 0
   let replicas = 1
@@ -80,18 +84,30 @@ export async function degradedStore({ clock, open, onChange }: DegradedOptions):
 
   function comeBack(): void {
     away = undefined
-    backAt = clock.ticks()
-    if (told !== undefined) onChange(undefined)
+    doubted = false
+    if (told !== undefined) {
+      backAt = clock.ticks()
+      onChange(undefined)
+    }
     told = undefined
     firstWord()
   }
+
+  /** Whether a call is to be answered without asking Redis. */
+  const isSilent = () => doubted || away !== undefined
 
   /** What a failure tells of Redis as a whole. Anything but a failure of Redis is a mistake of ours, and not to be hidden. */
   function learn(error: unknown): Failure {
     const failure = error as Failure
     if (failure.executed === undefined) throw error
     if (failure.away) leave(failure.reason)
-    else if (failure.reason === 'timeout' && ++tooSlow >= TOO_SLOW_IN_ROW) leave(failure.reason)
+    else if (failure.reason === 'timeout') {
+      if (++tooSlow >= TOO_SLOW_IN_ROW) leave(failure.reason)
+      else if (away === undefined && !doubted) {
+        doubted = true
+        void check()
+      }
+    }
     return failure
   }
 
@@ -109,7 +125,7 @@ export async function degradedStore({ clock, open, onChange }: DegradedOptions):
       if (remote.connected()) {
         replicas = Math.max(1, await asked(remote.present()))
         for (let round = 0; round < ROUNDS && !pending.empty(); round++) await pending.flush(remote)
-        if (away !== undefined && !closed) comeBack()
+        if (isSilent() && !closed) comeBack()
       }
     } catch (error) {
       // A Redis that cannot do this much (an old one, say) is as good as none.
@@ -124,7 +140,7 @@ export async function degradedStore({ clock, open, onChange }: DegradedOptions):
   function schedule(): void {
     stopTimer()
     if (closed) return
-    const quick = away !== undefined || tooSlow > 0
+    const quick = isSilent()
     stopTimer = clock.after(quick ? retryMs : BEAT_MS, () => void check())
   }
 
@@ -133,7 +149,7 @@ export async function degradedStore({ clock, open, onChange }: DegradedOptions):
     return keys.map(key => {
       const waiting = pending.waiting(key)
       const value = waiting === undefined ? own.sum(key)?.toString() : waiting
-      if (value === undefined) throw new Error(`Redis is away: ${away}`)
+      if (value === undefined) throw new Error(`Redis is away: ${away ?? 'too slow'}`)
       return value ?? undefined
     })
   }
@@ -149,7 +165,7 @@ export async function degradedStore({ clock, open, onChange }: DegradedOptions):
 
   /** Tells Redis of an end: now, if it is here, and until it has heard. */
   async function tellSettled(id: string, wants: readonly Want[], takenAt: number | undefined): Promise<void> {
-    if (away !== undefined) return pending.settled(id, wants, takenAt)
+    if (isSilent()) return pending.settled(id, wants, takenAt)
     const unasked = takenAt === undefined ? undefined : { takenMsAgo: Math.max(0, clock.now() - takenAt) }
     await asked(remote.settle(id, wants, unasked)).catch(error => {
       learn(error)
@@ -159,7 +175,7 @@ export async function degradedStore({ clock, open, onChange }: DegradedOptions):
 
   const store: Store = {
     async read(keys) {
-      if (away !== undefined) return readAlone(keys)
+      if (isSilent()) return readAlone(keys)
       const found = await asked(remote.read(keys)).catch(error => {
         throw learn(error)
       })
@@ -171,7 +187,7 @@ export async function degradedStore({ clock, open, onChange }: DegradedOptions):
     },
 
     async write(key, value, ttlMs) {
-      if (away !== undefined) return pending.written(key, value, ttlMs)
+      if (isSilent()) return pending.written(key, value, ttlMs)
       await asked(remote.write(key, value, ttlMs)).then(
         () => pending.overtaken(key),
         error => {
@@ -182,7 +198,7 @@ export async function degradedStore({ clock, open, onChange }: DegradedOptions):
     },
 
     async claim(key, value, ttlMs) {
-      if (away !== undefined) return memory.claim(key, value, ttlMs)
+      if (isSilent()) return memory.claim(key, value, ttlMs)
       return asked(remote.claim(key, value, ttlMs)).catch(error => {
         learn(error)
         return memory.claim(key, value, ttlMs)
@@ -191,7 +207,7 @@ export async function degradedStore({ clock, open, onChange }: DegradedOptions):
 
     async add(key, amount, ttlMs) {
       let id: string | undefined
-      if (away === undefined) {
+      if (!isSilent()) {
         const adder = randomUUID()
         try {
           const sum = await asked(remote.add(key, amount, ttlMs, adder))
@@ -208,7 +224,7 @@ export async function degradedStore({ clock, open, onChange }: DegradedOptions):
     async take(id, wants) {
       checkTags(wants)
       if (wants.length === 0) return { ok: true, remaining: [] }
-      if (away !== undefined) return takeAlone(id, wants, false)
+      if (isSilent()) return takeAlone(id, wants, false)
       try {
         const taken = await asked(remote.take(id, wants))
         if (taken.ok) own.note(id, wants, taken.remaining)
@@ -223,7 +239,7 @@ export async function degradedStore({ clock, open, onChange }: DegradedOptions):
       alone.delete(id)
       own.settle(id, wants)
       if (mine === undefined) return tellSettled(id, wants, undefined)
-      if (away === undefined || mine.unsure) return tellSettled(id, wants, mine.atMs)
+      if (!isSilent() || mine.unsure) return tellSettled(id, wants, mine.atMs)
       pending.spent(wants, mine.atMs)
     },
 
@@ -231,7 +247,7 @@ export async function degradedStore({ clock, open, onChange }: DegradedOptions):
       const wait = () => {
         for (const key of keys) pending.written(key, undefined, 0)
       }
-      if (away !== undefined) return wait()
+      if (isSilent()) return wait()
       await asked(remote.forget(keys)).then(
         () => {
           for (const key of keys) pending.overtaken(key)

@@ -50,19 +50,39 @@ const portOf = (child: ChildProcess) => own.heard(child, (message: { port?: numb
 const upstream = `http://127.0.0.1:${await portOf(own.start('upstream', './upstream.ts', []))}`
 const relay = own.start('relay', './relay.ts', [upstream], { execArgs: CPU_ARGS })
 const relayPort = await portOf(relay)
-const logFile = own.file('gateway.log', '')
 const profiling = options.profile === undefined ? [] : ['--cpu-prof', '--cpu-prof-dir', resolve(options.profile)]
-const configFile = own.file('understudy.yaml', gatewayConfig())
-const gateway = own.start('gateway', '../../src/main.ts', ['serve', '--config', configFile], {
-  execArgs: [...CPU_ARGS, ...profiling],
-  output: logFile,
-})
-const gatewayPort = await gatewayListens()
+const gateway = await startGateway('gateway')
+const limitedGateway = rows.some(({ limited }) => limited) ? await startLimited() : undefined
 const generator = own.start('load generator', './load.ts', [])
 await own.heard(generator, (message: LoadMessage) => ('ready' in message ? true : undefined))
 
+interface StartedGateway {
+  readonly child: ChildProcess
+  readonly port: number
+  readonly logFile: string
+}
+
+/** @param limits of the one client  @param more further sections */
+async function startGateway(name: string, limits: object = {}, more: object = {}): Promise<StartedGateway> {
+  const logFile = own.file(`${name}.log`, '')
+  const configFile = own.file(`${name}.yaml`, gatewayConfig(limits, more))
+  const child = own.start(name, '../../src/main.ts', ['serve', '--config', configFile], {
+    execArgs: [...CPU_ARGS, ...profiling],
+    output: logFile,
+  })
+  return { child, port: await listens(logFile), logFile }
+}
+
+/** With limits that no load of ours reaches, but that have to be asked for. Undefined where no Redis is to be had. */
+async function startLimited(): Promise<StartedGateway | undefined> {
+  const { noRedis, startRedis } = await import('../support/redis-server.ts')
+  if (noRedis) return undefined
+  const limits = { rpm: 1e9, tpm: 1e12, concurrency: 10_000, budget: { usd: 1e6, per: 'month' } }
+  return startGateway('gateway-with-redis', limits, { state: { redis: (await startRedis()).url } })
+}
+
 /** As an operator would write it, for two providers and somebody to stand in; JSON is YAML. */
-function gatewayConfig(): string {
+function gatewayConfig(limits: object, more: object): string {
   const models = { 'small-1': { context: 128_000, price: { input: 0.15, cached_input: 0.075, output: 0.6 } } }
   return JSON.stringify({
     server: { listen: '127.0.0.1:0' },
@@ -76,13 +96,14 @@ function gatewayConfig(): string {
       [SAME_DIALECT]: { targets: ['primary/small-1'], fallbacks: ['reserve/small-1'] },
       [OTHER_DIALECT]: { targets: ['foreign/small-1'], fallbacks: ['reserve/small-1'] },
     },
-    clients: [{ name: 'bench', key_sha256: keyHash(CLIENT_KEY) }],
+    clients: [{ name: 'bench', key_sha256: keyHash(CLIENT_KEY), ...limits }],
     telemetry: { log: { level: 'info' } },
+    ...more,
   })
 }
 
 /** It takes a free port and says which one in its log, like everything else that it says. */
-async function gatewayListens(): Promise<number> {
+async function listens(logFile: string): Promise<number> {
   for (let tries = 0; tries < 400; tries++) {
     const ready = readFileSync(logFile, 'utf8')
       .split('\n')
@@ -94,11 +115,12 @@ async function gatewayListens(): Promise<number> {
 }
 
 async function measure(side: 'relay' | 'gateway', row: Row, leadInMs: number, windowMs: number): Promise<Run> {
+  const tested = row.limited ? limitedGateway! : gateway
   // One line per call, thousands a second: the disk need not keep them.
-  truncateSync(logFile)
-  const child = side === 'relay' ? relay : gateway
+  truncateSync(tested.logFile)
+  const child = side === 'relay' ? relay : tested.child
   const { body, connections, stream, perSecond } = row
-  const at = side === 'relay' ? { port: relayPort, path: row.relayPath } : { port: gatewayPort, path: CHAT_PATH }
+  const at = side === 'relay' ? { port: relayPort, path: row.relayPath } : { port: tested.port, path: CHAT_PATH }
   const load: Load = { ...at, body, connections, stream, perSecond, leadInMs, windowMs }
   const began = own.heard(generator, (message: LoadMessage) => ('began' in message ? true : undefined))
   const ended = own.heard(generator, (message: LoadMessage): Loaded | undefined =>
@@ -134,14 +156,16 @@ function progress(text: string): void {
 
 async function main(): Promise<number> {
   const results = new Map<Row, readonly Pair[]>()
-  for (const row of rows) results.set(row, await pairsOf(row))
-  if (options.profile !== undefined) await own.stop(gateway)
+  const isSkipped = ({ limited }: Row) => limited && limitedGateway === undefined
+  for (const row of rows) if (!isSkipped(row)) results.set(row, await pairsOf(row))
+  if (options.profile !== undefined) for (const one of [gateway, limitedGateway]) if (one !== undefined) await own.stop(one.child)
 
   const load = loadavg()[0]!.toFixed(1)
   process.stdout.write(
     `Node ${process.version}, ${availableParallelism()} × ${cpus()[0]?.model ?? 'unknown CPU'}, load ${load}\n\n`,
   )
   process.stdout.write(table(results))
+  for (const { name } of rows.filter(isSkipped)) process.stdout.write(`skipped: "${name}": there is no Redis to be had here\n`)
   process.stdout.write(
     '\nµs: CPU time of the process, user and system, all threads. ms: from call to answer, for streams to the first event. Medians.\n',
   )

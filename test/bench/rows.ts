@@ -25,6 +25,8 @@ export interface Row {
   readonly connections: number
   readonly stream: boolean
   readonly perSecond?: number | undefined
+  /** The client has limits and a budget, in a Redis on the same machine; where there is none, the row is skipped. */
+  readonly limited?: true
   readonly warmUpMs: number
   readonly leadInMs: number
   readonly windowMs: number
@@ -92,5 +94,11 @@ export const ROWS: readonly Row[] = [
   },
   { ...CALLS, name: 'whole call, 100 KB', body: conversation(SAME_DIALECT, 100_000) },
   { ...CALLS, name: 'whole call, translated', relayPath: MESSAGES_PATH, body: conversation(OTHER_DIALECT, 1_000) },
+  {
+    ...CALLS,
+    name: 'whole call, with a client’s limits and budget in Redis on the same machine',
+    body: conversation(SAME_DIALECT, 1_000),
+    limited: true,
+  },
   { ...CALLS, name: 'whole call, one connection', body: conversation(SAME_DIALECT, 1_000), connections: 1, warmUpMs: 500 },
 ]

@@ -55,7 +55,15 @@ describe('answers', () => {
       JSON.stringify({ ...good, atMs: 'now' }),
       JSON.stringify({ ...good, answer: undefined }),
       JSON.stringify({ ...good, answer: { ...ANSWER, events: 'none' } }),
-      JSON.stringify({ ...good, answer: { ...ANSWER, events: [null] } }),
+      ...[
+        [null],
+        [],
+        [text('without an end')],
+        [{ type: 'text-delta', choice: 0 }, finish('stop')],
+        [{ type: 'extra-delta', choice: 0, fields: null }, finish('stop')],
+        [{ type: 'of another release', choice: 0 }, finish('stop')],
+        [{ type: 'toString' }, finish('stop')],
+      ].map(events => JSON.stringify({ ...good, answer: { ...ANSWER, events } })),
       JSON.stringify({ ...good, answer: { ...ANSWER, whole: 'text' } }),
     ]) {
       assert.equal(await found(bad), false, bad)

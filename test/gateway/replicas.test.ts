@@ -1,126 +1,155 @@
-/* Two gateways on one Redis, and what their clients notice of it when it dies. */
+/* Gateways with Redis behind them: what a call asks of it, and how they start where it is not there, or is not what it should be. */
 import assert from 'node:assert/strict'
-import { randomUUID } from 'node:crypto'
+import { createServer, type Server, type Socket } from 'node:net'
 import { after, afterEach, before, describe, it } from 'node:test'
-import { setTimeout as sleep } from 'node:timers/promises'
-import { freePort, noRedis, type RedisServer, startRedis } from '../support/redis-server.ts'
-import { HELLO, type Running, running, until } from '../support/running.ts'
+import { isDeepStrictEqual } from 'node:util'
+import { monitored } from '../support/redis-monitor.ts'
+import { noRedis, type RedisServer, startRedis } from '../support/redis-server.ts'
+import { CLIENT_KEY, call, codeOf, degraded, providerAt, type Stage, stage } from '../support/replicas.ts'
+import { type Running, until } from '../support/running.ts'
 
-describe('gateways on one Redis', { skip: noRedis }, () => {
+const CALLS = 50
+const WORD = 'secret-word'
+
+describe('gateways with Redis', { skip: noRedis }, () => {
   let server: RedisServer
-  let open: Running[] = []
+  let scene: Stage
   before(async () => {
     server = await startRedis()
   })
   after(() => server.stop())
-  afterEach(async () => {
-    await Promise.all(open.map(gateway => gateway.close()))
-    open = []
-  })
+  afterEach(() => scene.close())
 
-  async function gateway(prefix: string, { lead = '', limits = '', url = server.url } = {}): Promise<Running> {
-    const one = await running(`
-state: {redis: "${url}", prefix: "${prefix}"}
-simulators:
-  - {name: lead, script: [${lead}]}
-  - {name: spare}
-providers:
-  lead: {type: openai, base_url: "simulator:lead/v1", keys: [{value: a${limits}}], circuit: {failures: 3, open: 60s}, retry: {attempts: 0}}
-  spare: {type: openai, base_url: "simulator:spare/v1", keys: [b]}
-routes: {r: [lead/m, spare/m]}
-`)
-    open.push(one)
-    return one
-  }
-
-  const call = async (one: Running) => {
-    const answer = await one.call({ model: 'r', messages: HELLO })
-    const text = await answer.text()
-    assert.equal(answer.status, 200, text)
-    return answer.headers.get('x-understudy-target')
-  }
-  const stateOf = (one: Running) => one.metric('llm_circuit_state', { provider: 'lead' })
-  const FAILS = '{status: 500}'
-
-  it('a circuit that one opens is open on the other within a second', async () => {
-    const prefix = randomUUID()
-    const [one, other] = [await gateway(prefix, { lead: FAILS }), await gateway(prefix)]
-    assert.equal(await stateOf(other), 0)
-    for (let times = 0; times < 3; times++) assert.equal(await call(one), 'spare/m')
-    const openedAt = performance.now()
-    await until('the other has it', async () => (await stateOf(other)) === 2, 1_000)
-    assert.equal(await call(other), 'spare/m')
-    assert.ok(performance.now() - openedAt < 1_000)
-    assert.equal(await one.metric('llm_state_degraded'), 0)
-  })
-
-  it('calls without limits cost Redis nothing on their path', async () => {
-    const one = await gateway(randomUUID())
-    await call(one)
-    const counted = async () => Number(/total_commands_processed:(\d+)/.exec(await server.command('info', 'stats'))![1])
-    const before = await counted()
-    for (let times = 0; times < 100; times++) await call(one)
-    // Replicas say now and then that they are there, and asking for the count counts.
-    assert.ok((await counted()) - before < 30)
-  })
-
-  it('a key’s limit is one for both, and one trip for all of a call’s limits', async () => {
-    const prefix = randomUUID()
-    const limits = ', rpm: 10, tpm: 100000, concurrency: 5'
-    const both = [await gateway(prefix, { limits }), await gateway(prefix, { limits })]
-    const targets: (string | null)[] = []
-    for (let times = 0; times < 20; times++) targets.push(await call(both[times % 2]!))
-    assert.equal(targets.filter(target => target === 'lead/m').length, 10)
-  })
-
-  it('Redis killed and started again under load: no client notices, and the gauge and the log tell', async () => {
-    const prefix = randomUUID()
-    const limits = ', rpm: 100000, concurrency: 1000'
-    const both = [await gateway(prefix, { limits }), await gateway(prefix, { limits })]
-    const took: number[] = []
-    let stopped = false
-    const load = Promise.all(
-      Array.from({ length: 8 }, async (_, at) => {
-        while (!stopped) {
-          const startedAt = performance.now()
-          await call(both[at % 2]!)
-          took.push(performance.now() - startedAt)
-          await sleep(5)
-        }
-      }),
+  async function one(redisUrl = server.url, state: object = {}): Promise<Running> {
+    scene = stage(redisUrl, state)
+    const plenty = { rpm: 1_000_000, tpm: 1_000_000_000, concurrency: 1_000 }
+    const lead = await scene.upstream('lead')
+    const [gateway] = await scene.gateways(
+      {
+        providers: {
+          lead: providerAt(lead, { keys: [{ value: 'a' }] }),
+          limited: providerAt(lead, { keys: [{ value: 'b', ...plenty }] }),
+        },
+        routes: { r: ['lead/m'], limited: ['limited/m'], cached: { targets: ['lead/m'], cache: { ttl: '10m' } } },
+        clients: [
+          { name: 'team', key: CLIENT_KEY },
+          { name: 'limited', key: LIMITED_KEY, ...plenty, budget: { usd: 1_000_000, per: 'month' } },
+        ],
+      },
+      1,
     )
-    await sleep(300)
-    await server.kill()
-    for (const one of both) await until('it is told', async () => (await one.metric('llm_state_degraded')) === 1, 1_000)
-    for (const one of both) {
-      const ready = await fetch(`${one.adminUrl}/ready`)
-      assert.equal(ready.status, 200, 'readiness stays green')
+    return gateway
+  }
+  const LIMITED_KEY = 'client-key-with-limits'
+
+  /** Asserts what Redis is asked by some calls, one after the other: how many commands of each name, those of scripts aside. */
+  async function assertAsked(gateway: Running, model: string, key: string, expected: Record<string, number>): Promise<void> {
+    const asked: Record<string, number> = {}
+    let ended = false
+    const stop = await monitored(server.port, (source, [name, ...args]) => {
+      if (name === 'echo') ended = true
+      const isOurs = source !== 'lua' && args.some(arg => arg.startsWith(scene.prefix))
+      // Now and then a gateway says that it is there, makes sure that it hears, and reads again what it knows.
+      const isOfNoCall = name === 'mget' || name === 'subscribe' || args.some(arg => arg.endsWith('{replicas}'))
+      if (isOurs && !isOfNoCall) asked[name] = (asked[name] ?? 0) + 1
+    })
+    try {
+      for (let at = 0; at < CALLS; at++) {
+        assert.equal(
+          await codeOf(await call(gateway, { model, messages: [{ role: 'user', content: `${at}` }] }, undefined, key)),
+          'answered',
+        )
+      }
+      // What follows an answer may still be on its way.
+      await until('it has been asked', () => isDeepStrictEqual(asked, expected)).catch(() => undefined)
+      await server.command('echo', 'that was all')
+      await until('all of it is seen', () => ended)
+      assert.deepEqual(asked, expected)
+    } finally {
+      stop()
     }
-    await sleep(500)
-    await server.start()
-    for (const one of both) await until('it is told', async () => (await one.metric('llm_state_degraded')) === 0, 1_000)
-    await sleep(200)
-    stopped = true
-    await load
-    assert.ok(took.length > 100, String(took.length))
-    for (const one of both) {
-      const lines = one.logs().filter(({ msg }) => String(msg).startsWith('state '))
-      assert.deepEqual(
-        lines.map(({ msg }) => msg),
-        ['state degraded', 'state restored'],
-      )
-      assert.doesNotMatch(JSON.stringify(lines), /127\.0\.0\.1/)
+  }
+
+  it('a call without limits asks Redis for nothing, one with limits once before and once after it, the cache once more', async () => {
+    // Patient: a call that did not wait for Redis would ask it for less.
+    const gateway = await one(server.url, { command_timeout: '10s' })
+    await assertAsked(gateway, 'r', CLIENT_KEY, {})
+    await assertAsked(gateway, 'r', LIMITED_KEY, { evalsha: 2 * CALLS })
+    await assertAsked(gateway, 'limited', CLIENT_KEY, { evalsha: 2 * CALLS })
+    await assertAsked(gateway, 'cached', CLIENT_KEY, { get: CALLS, set: CALLS })
+    await assertAsked(gateway, 'cached', LIMITED_KEY, { evalsha: 2 * CALLS, get: CALLS, set: CALLS })
+    assert.equal(await degraded(gateway), 0)
+  })
+
+  /** It answers, and has said once why it does so from memory, without an address or a password. */
+  async function isDegraded(gateway: Running, reason: RegExp): Promise<void> {
+    assert.equal(await degraded(gateway), 1)
+    for (const key of [CLIENT_KEY, LIMITED_KEY]) {
+      for (const model of ['r', 'cached']) {
+        assert.equal(await codeOf(await call(gateway, { model }, undefined, key)), 'answered')
+      }
+    }
+    const ready = await fetch(`${gateway.adminUrl}/ready`)
+    assert.equal(ready.status, 200)
+    const told = gateway.logs().filter(({ msg }) => msg === 'state degraded')
+    assert.equal(told.length, 1)
+    assert.match(told[0]!.reason, reason)
+    assert.doesNotMatch(JSON.stringify(gateway.logs()), new RegExp(`${WORD}|127\\.0\\.0\\.1`))
+  }
+
+  it('starts while Redis is not there, says so once, and has it when it comes', async () => {
+    const late = await startRedis()
+    await late.kill()
+    try {
+      const gateway = await one(`redis://:${WORD}@127.0.0.1:${late.port}/3`)
+      await isDegraded(gateway, /^ECONNREFUSED$/)
+      await late.start()
+      // It asks for no password, and is content with any.
+      await until('it has Redis', async () => (await degraded(gateway)) === 0)
+    } finally {
+      await late.stop()
     }
   })
 
-  it('starts without Redis, says so once, and has it when it comes', async () => {
-    const one = await gateway(randomUUID(), { url: `redis://:secret-word@127.0.0.1:${await freePort()}/3` })
-    assert.equal(await one.metric('llm_state_degraded'), 1)
-    assert.equal(await call(one), 'lead/m')
-    await sleep(500)
-    const told = one.logs().filter(({ msg }) => msg === 'state degraded')
-    assert.equal(told.length, 1)
-    assert.equal(told[0]!.reason, 'ECONNREFUSED')
-    assert.doesNotMatch(JSON.stringify(one.logs()), /secret-word/)
+  it('starts while Redis does not let it in, and is let in when the password is the one it has', async () => {
+    const locked = await startRedis(['--requirepass', 'another'])
+    try {
+      const gateway = await one(`redis://:${WORD}@127.0.0.1:${locked.port}`)
+      await isDegraded(gateway, /^WRONGPASS$/)
+      await locked.command('config', 'set', 'requirepass', WORD)
+      await until('it has Redis', async () => (await degraded(gateway)) === 0)
+    } finally {
+      await locked.stop()
+    }
   })
+
+  for (const [what, answer] of [
+    ['says nothing', () => {}],
+    ['speaks HTTP', (socket: Socket) => socket.end('HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\n\r\n')],
+    ['hangs up', (socket: Socket) => socket.destroy()],
+  ] as const) {
+    it(`starts where something else listens that ${what}, and answers`, async () => {
+      const sockets = new Set<Socket>()
+      const stranger = await listening(socket => {
+        sockets.add(socket.on('error', () => {}))
+        socket.once('data', () => answer(socket))
+      })
+      try {
+        const startedAt = performance.now()
+        const gateway = await one(`redis://:${WORD}@127.0.0.1:${(stranger.address() as { port: number }).port}`)
+        assert.ok(performance.now() - startedAt < 3_000)
+        await isDegraded(gateway, /./)
+      } finally {
+        await scene.close()
+        for (const socket of sockets) socket.destroy()
+        stranger.close()
+      }
+    })
+  }
+
+  async function listening(taken: (socket: Socket) => void): Promise<Server> {
+    const stranger = createServer(taken)
+    await new Promise<void>(resolve => stranger.listen(0, '127.0.0.1', resolve))
+    return stranger
+  }
 })

@@ -4,7 +4,8 @@ import { randomUUID } from 'node:crypto'
 import { after, afterEach, before, describe, it, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Want } from '../../src/core/store.ts'
-import { noRedis, type RedisServer, redisPrograms, startRedis } from '../support/redis-server.ts'
+import { noRedis } from '../support/redis-server.ts'
+import { type RedisCluster, startCluster, startWatched, type WatchedRedis } from '../support/redis-topologies.ts'
 import { until } from '../support/running.ts'
 import { type OpenedStore, opened } from './opened.ts'
 import { storeSuite } from './store-suite.ts'
@@ -33,35 +34,21 @@ if (!noRedis) describeCluster()
 else test('a cluster of three', { skip: noRedis }, () => {})
 
 function describeCluster() {
-  const nodes: RedisServer[] = []
+  let cluster: RedisCluster
   before(async () => {
-    const args = ['--cluster-enabled', 'yes', '--cluster-node-timeout', '1000']
-    nodes.push(...(await Promise.all([0, 1, 2].map(() => startRedis(args)))))
-    const [first, ...others] = nodes as [RedisServer, ...RedisServer[]]
-    await Promise.all(
-      nodes.map((node, at) => node.command('cluster', 'addslotsrange', [0, 5461, 10923][at]!, [5460, 10922, 16383][at]!)),
-    )
-    await Promise.all(nodes.map((node, at) => node.command('cluster', 'set-config-epoch', at + 1)))
-    for (const other of others) await first.command('cluster', 'meet', '127.0.0.1', other.port)
-    await until(
-      'the cluster is whole',
-      async () =>
-        (await Promise.all(nodes.map(node => node.command('cluster', 'info')))).every(said => said.includes('cluster_state:ok')),
-      15_000,
-    )
+    cluster = await startCluster()
   })
-  after(() => Promise.all(nodes.map(node => node.stop())))
-  const url = () => `redis-cluster://${nodes.map(({ port }) => `127.0.0.1:${port}`).join(',')}`
+  after(() => cluster.stop())
 
   storeSuite('cluster', async () => {
-    const { store, changes } = await opened(url())
+    const { store, changes } = await opened(cluster.url)
     if (changes.length > 0) await store.close()
     assert.deepEqual(changes, [])
     return { store, passMs: ms => sleep(ms) }
   })
 
   test('cluster: values of many slots are read and forgotten together', async () => {
-    const { store, changes } = await openStore(url())
+    const { store, changes } = await openStore(cluster.url)
     const keys = Array.from({ length: 200 }, () => randomUUID())
     await Promise.all(keys.map((key, at) => store.write(key, String(at), HOUR_MS)))
     assert.deepEqual(
@@ -74,7 +61,7 @@ function describeCluster() {
   })
 
   test('cluster: an announcement made at one node is heard at the others', async () => {
-    const all = await Promise.all(Array.from({ length: 6 }, () => openStore(url())))
+    const all = await Promise.all(Array.from({ length: 6 }, () => openStore(cluster.url)))
     const heard: number[] = []
     for (const [at, { store }] of all.entries()) store.hear('topic', () => heard.push(at))
     all[0]!.store.announce('topic', 'hello')
@@ -82,12 +69,8 @@ function describeCluster() {
   })
 
   test('cluster: while a slot moves to another node, every count arrives once', async () => {
-    const { store, changes } = await openStore(url())
+    const { store, changes } = await openStore(cluster.url)
     const name = randomUUID()
-    const slot: number = await nodes[0]!.command('cluster', 'keyslot', `test:{${name}}:sum`)
-    const from = nodes[Math.min(2, Math.floor(slot / 5461))]!
-    const to = nodes.find(node => node !== from)!
-    const [fromId, toId] = await Promise.all([from, to].map(node => node.command('cluster', 'myid')))
     let [calls, moved] = [0, false]
     const working = Promise.all(
       Array.from({ length: 4 }, async () => {
@@ -100,14 +83,7 @@ function describeCluster() {
         }
       }),
     )
-    await to.command('cluster', 'setslot', slot, 'importing', fromId)
-    await from.command('cluster', 'setslot', slot, 'migrating', toId)
-    for (;;) {
-      const keys: string[] = await from.command('cluster', 'getkeysinslot', slot, 100)
-      if (keys.length === 0) break
-      await from.command('migrate', '127.0.0.1', to.port, '', 0, 1_000, 'KEYS', ...keys)
-    }
-    for (const node of [to, from, ...nodes]) await node.command('cluster', 'setslot', slot, 'node', toId)
+    await cluster.moveSlotOf(`test:{${name}}:sum`)
     moved = true
     await working
     await until(
@@ -119,39 +95,14 @@ function describeCluster() {
 }
 
 describe('a master with sentinels', { skip: noRedis }, () => {
-  let [master, replica] = [] as unknown as [RedisServer, RedisServer]
-  const sentinels: RedisServer[] = []
+  let redis: WatchedRedis
   before(async () => {
-    master = await startRedis()
-    replica = await startRedis(['--replicaof', '127.0.0.1', String(master.port)])
-    await until(
-      'the replica follows',
-      async () => (await replica.command('info', 'replication')).includes('master_link_status:up'),
-      10_000,
-    )
-    for (let count = 0; count < 3; count++) {
-      sentinels.push(
-        await startRedis(
-          [],
-          redisPrograms[0],
-          `sentinel monitor lead 127.0.0.1 ${master.port} 2
-sentinel down-after-milliseconds lead 500
-sentinel failover-timeout lead 1000
-`,
-        ),
-      )
-    }
-    await until(
-      'the sentinels know each other',
-      async () => (await sentinels[0]!.command('sentinel', 'sentinels', 'lead')).length === 2,
-      10_000,
-    )
+    redis = await startWatched()
   })
-  after(() => Promise.all([master, replica, ...sentinels].map(one => one.stop())))
+  after(() => redis.stop())
 
   it('killed, its replica takes over, and the store goes on with that one', async () => {
-    const hosts = sentinels.map(({ port }) => `127.0.0.1:${port}`).join(',')
-    const { store, changes } = await openStore(`redis-sentinel://${hosts}/lead`)
+    const { store, changes } = await openStore(redis.url)
     assert.deepEqual(changes, [])
     const name = randomUUID()
     let calls = 0
@@ -163,14 +114,8 @@ sentinel failover-timeout lead 1000
     }
     for (let times = 0; times < 10; times++) await call()
     await sleep(200)
-    await master.kill()
-    const leads = async (sentinel: RedisServer) =>
-      Number((await sentinel.command('sentinel', 'get-master-addr-by-name', 'lead'))[1]) === replica.port
-    const takenOver = until(
-      'the sentinels name the replica',
-      async () => (await Promise.all(sentinels.map(leads))).every(yes => yes),
-      20_000,
-    ).then(() => performance.now())
+    await redis.master.kill()
+    const takenOver = redis.takenOver().then(() => performance.now())
     const end = performance.now() + 20_000
     while (changes.at(-1) !== 'back' && performance.now() < end) {
       await call()
@@ -180,6 +125,6 @@ sentinel failover-timeout lead 1000
     assert.equal(changes.at(-1), 'back', String(changes))
     assert.ok(backAfterMs < 1_000, `back ${backAfterMs} ms after the replica took over`)
     for (let times = 0; times < 5; times++) await call()
-    await until('it knows everything', async () => Number(await replica.command('get', `test:{${name}}:sum`)) === 2 * calls)
+    await until('it knows everything', async () => Number(await redis.replica.command('get', `test:{${name}}:sum`)) === 2 * calls)
   })
 })

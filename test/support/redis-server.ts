@@ -30,7 +30,7 @@ export interface RedisServer {
   signal(signal: NodeJS.Signals): Promise<void>
   /** Kills it, and waits until it is gone. */
   kill(): Promise<void>
-  /** Starts it again on the same port, empty. */
+  /** Starts it again on the same port; empty, unless its `args` had it write to its folder. */
   start(): Promise<void>
   /** Kills it and removes what it has written. */
   stop(): Promise<void>
@@ -96,6 +96,12 @@ export const redisPrograms = await findPrograms()
 export const noRedis = redisPrograms.length === 0 ? 'no redis-server, valkey-server or Docker is to be had here' : false
 if (noRedis && process.env.CI === 'true') throw new Error(`Redis is needed: ${noRedis}`)
 
+/** However the process ends, none of them outlives it. */
+const alive = new Set<() => void>()
+process.on('exit', () => {
+  for (const end of alive) end()
+})
+
 export async function freePort(): Promise<number> {
   const server = createServer()
   await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
@@ -119,7 +125,7 @@ export async function startRedis(
   const settings = ['--port', String(port), '--bind', '127.0.0.1', '--dir', folder]
   const file = join(folder, 'sentinel.conf')
   if (sentinel !== undefined) await writeFile(file, sentinel)
-  const own =
+  const commandLine =
     sentinel === undefined ? [...settings, '--save', '', '--appendonly', 'no', ...args] : [file, ...settings, '--sentinel']
   let ended: Promise<unknown> = Promise.resolve()
   let child: ReturnType<typeof spawn> | undefined
@@ -128,7 +134,7 @@ export async function startRedis(
     let said = ''
     child =
       program.image === undefined
-        ? spawn(program.name, own, { stdio: ['ignore', 'pipe', 'pipe'] })
+        ? spawn(program.name, commandLine, { stdio: ['ignore', 'pipe', 'pipe'] })
         : spawn('docker', [
             'run',
             '--rm',
@@ -140,12 +146,18 @@ export async function startRedis(
             `${folder}:${folder}`,
             program.image,
             'redis-server',
-            ...own,
+            ...commandLine,
           ])
     child.stdout!.on('data', chunk => (said += chunk))
     child.stderr!.on('data', chunk => (said += chunk))
     let over = false
-    ended = new Promise<void>(resolve => child!.once('close', () => resolve())).then(() => (over = true))
+    const started = child
+    const end = () => void started.kill('SIGKILL')
+    alive.add(end)
+    ended = new Promise<void>(resolve => started.once('close', () => resolve())).then(() => {
+      over = true
+      alive.delete(end)
+    })
     for (;;) {
       if (over) throw new Error(`${program.name} did not start: ${said}`)
       if (/Ready to accept connections|Sentinel ID is/.test(said)) return

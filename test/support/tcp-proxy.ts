@@ -22,7 +22,20 @@ export async function tcpProxy(toPort: number): Promise<TcpProxy> {
   let losing: string | undefined
   let lost = 0
 
-  const later = (run: () => void) => (delayMs === 0 ? run() : void setTimeout(run, delayMs))
+  /** What is late holds up what comes after it: bytes stay in their order, also when the delay ends. */
+  function inOrder(to: Socket): (chunk: Buffer) => void {
+    let under = 0
+    let last = 0
+    return chunk => {
+      if (delayMs === 0 && under === 0) return void to.write(chunk)
+      under++
+      last = Math.max(last, performance.now() + delayMs)
+      setTimeout(() => {
+        under--
+        to.write(chunk)
+      }, last - performance.now())
+    }
+  }
 
   const server = createServer(client => {
     if (isShut) return client.destroy()
@@ -33,6 +46,7 @@ export async function tcpProxy(toPort: number): Promise<TcpProxy> {
       [upstream, client],
     ] as const) {
       sockets.add(from)
+      const pass = inOrder(to)
       from.on('error', () => to.destroy())
       from.on('close', () => {
         sockets.delete(from)
@@ -46,7 +60,7 @@ export async function tcpProxy(toPort: number): Promise<TcpProxy> {
           lost++
           return void client.destroy()
         }
-        later(() => to.write(chunk))
+        pass(chunk)
       })
     }
   })
