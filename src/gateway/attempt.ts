@@ -244,7 +244,7 @@ function begin(
       body: request.body,
       connectMs: target.timeouts.connectMs,
     })
-    earlierSends += running?.sends ?? 0
+    earlierSends += running?.sends() ?? 0
     running = from
     return { from, head: await waited(from.head), signed }
   }
@@ -339,7 +339,7 @@ function begin(
     wasSlow: () => isSlow,
     recorded(written) {
       record = written
-      const sends = earlierSends + (running?.sends ?? 0)
+      const sends = earlierSends + (running?.sends() ?? 0)
       if (sends !== 1) record.sends = sends
       writeDown()
     },

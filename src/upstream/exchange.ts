@@ -29,7 +29,7 @@ export interface Exchange {
   /** All of the body that has not been read yet, at once. Rejects with upstream-garbled past `maxBytes`. */
   rest(maxBytes: number, onChunk?: () => void): Promise<Buffer>
   /** How often the request has been put on a connection: 0 while there is none, 2 when a used one died under it. */
-  readonly sends: number
+  sends(): number
   /** Ends the exchange from our side: all that waits rejects with `fault`, and the connection is closed unless the answer was complete. */
   abort(fault: Fault): void
 }
@@ -162,9 +162,7 @@ export function exchange(pools: Pools, sending: Sending): Exchange {
     head,
     read,
     rest,
-    get sends() {
-      return sends
-    },
+    sends: () => sends,
     abort,
   }
 }
