@@ -12,7 +12,7 @@ import type { Stop } from '../core/stop.ts'
 import type { Permit } from '../resilience/circuit.ts'
 import type { HeldKey } from '../resilience/keys.ts'
 import type { AnswerKind } from '../resilience/pace.ts'
-import { type Answered, type Exchange, exchange, type Head } from '../upstream/exchange.ts'
+import { type Answered, type Exchange, exchange, type Head, type Reader } from '../upstream/exchange.ts'
 import { type Framing, framingOf } from '../upstream/framers.ts'
 import { usageSoFar } from '../usage/estimate.ts'
 import { committed, following, gathered, introduced, mediaType, streamedPieces, wholePiece } from './answer.ts'
@@ -270,9 +270,9 @@ function begin(
 
   async function streamed(from: Exchange, framing: Framing): Promise<Pieces> {
     const source = {
-      read() {
+      read(reader: Reader) {
         waiting()
-        return from.read()
+        from.read(reader)
       },
       heard,
       noted,

@@ -36,14 +36,21 @@ export interface Answered extends Head {
 export interface Exchange {
   /** Settles with the head of the answer, or rejects with a Fault. */
   readonly head: Promise<Answered>
-  /** The next read of the body; undefined at its proper end. Rejects with a Fault. One at a time. */
-  read(): Promise<Buffer | undefined>
+  /** Asks for the next read of the body. The reader is told once, perhaps before this returns. One at a time. */
+  read(reader: Reader): void
   /** All of the body that has not been read yet, at once. Rejects with upstream-garbled past `maxBytes`. */
   rest(maxBytes: number): Promise<Buffer>
   /** How often the request has been put on a connection: 0 while there is none, 2 when a used one died under it. */
   sends(): number
   /** Ends the exchange from our side: all that waits rejects with `fault`, and the connection is closed unless the answer was complete. */
   abort(fault: Fault): void
+}
+
+/** Who reads a body piece by piece. A stream has thousands of reads: so it is told of them, and not promised each. */
+export interface Reader {
+  /** The next read; undefined at the proper end of the body. Must not throw. */
+  take(chunk: Buffer | undefined): void
+  fail(fault: Fault): void
 }
 
 /** Who waits for a body that is read at once. */
@@ -63,7 +70,7 @@ export function exchange(pools: Pools, sending: Sending): Exchange {
   let replayed = false
   let sends = 0
   let settleHead!: { resolve(answered: Answered): void; reject(fault: Fault): void }
-  let waiting: { resolve(chunk: Buffer | undefined): void; reject(fault: Fault): void } | undefined
+  let waiting: Reader | undefined
   /** The rest of the body is wanted at once. */
   let gathering: { take(chunk: Buffer): void; end(): void; reject(fault: Fault): void } | undefined
   let unread: Buffer[] = []
@@ -80,8 +87,7 @@ export function exchange(pools: Pools, sending: Sending): Exchange {
     // The caller may have gone on to something else; its own reading of `head` still rejects.
     head.catch(() => undefined)
     settleHead.reject(fault)
-    waiting?.reject(fault)
-    waiting = undefined
+    give()?.fail(fault)
     gathering?.reject(fault)
   }
 
@@ -101,11 +107,7 @@ export function exchange(pools: Pools, sending: Sending): Exchange {
     },
     onResponseData(started, chunk) {
       if (gathering !== undefined) return gathering.take(chunk)
-      if (waiting !== undefined) {
-        waiting.resolve(chunk)
-        waiting = undefined
-        return
-      }
+      if (waiting !== undefined) return give()!.take(chunk)
       unread.push(chunk)
       unreadBytes += chunk.length
       if (unreadBytes > HIGH_WATER_BYTES) started.pause()
@@ -113,8 +115,7 @@ export function exchange(pools: Pools, sending: Sending): Exchange {
     onResponseEnd() {
       if (failure !== undefined) return
       complete = true
-      waiting?.resolve(undefined)
-      waiting = undefined
+      give()?.take(undefined)
       gathering?.end()
     },
     onResponseError(_, error) {
@@ -139,18 +140,22 @@ export function exchange(pools: Pools, sending: Sending): Exchange {
 
   dispatch(pools.kept(sending.origin, sending.connectMs))
 
-  function read(): Promise<Buffer | undefined> {
+  function read(reader: Reader): void {
     const chunk = unread.shift()
     if (chunk !== undefined) {
       unreadBytes -= chunk.length
       if (controller?.paused && unreadBytes <= HIGH_WATER_BYTES) controller.resume()
-      return Promise.resolve(chunk)
-    }
-    if (failure !== undefined) return Promise.reject(failure)
-    if (complete) return Promise.resolve(undefined)
-    return new Promise((resolve, reject) => {
-      waiting = { resolve, reject }
-    })
+      reader.take(chunk)
+    } else if (failure !== undefined) reader.fail(failure)
+    else if (complete) reader.take(undefined)
+    else waiting = reader
+  }
+
+  /** Who waits for a read, and then no longer does. */
+  function give(): Reader | undefined {
+    const reader = waiting
+    waiting = undefined
+    return reader
   }
 
   function rest(maxBytes: number): Promise<Buffer> {
