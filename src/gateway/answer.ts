@@ -6,12 +6,13 @@
 import { type ChatEvent, isContent, type Piece, type Pieces } from '../core/chat.ts'
 import { Fault } from '../core/fault.ts'
 import type { Decoder, Provider, UpstreamHeaders } from '../core/provider.ts'
+import type { Reader } from '../upstream/exchange.ts'
 import { type Framer, FramingBroken, type Reading } from '../upstream/framing.ts'
 
 /** Where a streamed answer comes from, and who is told of what on the way. */
 export interface StreamSource {
-  /** The next read of the body; undefined at its end. */
-  read(): Promise<Buffer | undefined>
+  /** Asks for the next read of the body. */
+  read(reader: Reader): void
   /** Told after each read, successful or not. */
   heard(): void
   /** Told of each piece before anybody else sees it. */
@@ -29,37 +30,73 @@ export function streamedPieces(source: StreamSource, framer: Framer, decoder: De
   let complete = false
   let begun = false
   let failure: unknown
+  let waiting: { resolve(piece: Piece | undefined): void; reject(thrown: unknown): void } | undefined
+  /** Whether a read has been asked for just now, and came at once. */
+  let isAsking = false
+  let hasCome = false
 
-  async function next(): Promise<Piece | undefined> {
-    for (;;) {
-      const piece = ready.shift()
-      if (piece !== undefined) {
-        begun ||= piece.events.some(isContent)
-        source.noted(piece)
-        return piece
-      }
-      if (failure !== undefined) throw failed(failure)
-      if (complete) {
-        source.over()
-        return undefined
-      }
-      try {
-        const chunk = await source.read()
-        source.heard()
-        take(chunk)
-      } catch (thrown) {
-        source.heard()
-        if (hasFinished()) continue
-        // Before the first content, what came in one read with the failure is better forgotten: another target can still answer.
-        if (!begun) throw failed(thrown)
-        failure = thrown
-      }
-    }
+  function next(): Promise<Piece | undefined> {
+    return new Promise((resolve, reject) => {
+      waiting = { resolve, reject }
+      if (!settled()) readOn()
+    })
   }
 
-  function failed(thrown: unknown): unknown {
-    source.over(thrown)
-    return thrown
+  /** Gives who waits what there is. @returns whether there was anything */
+  function settled(): boolean {
+    const { resolve, reject } = waiting!
+    const piece = ready.shift()
+    if (piece !== undefined) {
+      begun ||= piece.events.some(isContent)
+      source.noted(piece)
+      resolve(piece)
+    } else if (failure !== undefined) {
+      source.over(failure)
+      reject(failure)
+    } else if (complete) {
+      source.over()
+      resolve(undefined)
+    } else return false
+    return true
+  }
+
+  /** Reads until there is something to give. A read that comes at once is seen here, or a thousand of them would be as many calls deep. */
+  function readOn(): void {
+    do {
+      hasCome = false
+      isAsking = true
+      source.read(reader)
+      isAsking = false
+    } while (hasCome && !settled())
+  }
+
+  function came(): void {
+    if (isAsking) hasCome = true
+    else if (!settled()) readOn()
+  }
+
+  const reader: Reader = {
+    take(chunk) {
+      source.heard()
+      try {
+        take(chunk)
+      } catch (thrown) {
+        fail(thrown)
+      }
+      came()
+    },
+    fail(fault) {
+      source.heard()
+      fail(fault)
+      came()
+    },
+  }
+
+  function fail(thrown: unknown): void {
+    if (hasFinished()) return
+    failure = thrown
+    // Before the first content, what came in one read with the failure is better forgotten: another target can still answer.
+    if (!begun) ready.length = 0
   }
 
   function take(chunk: Buffer | undefined): void {

@@ -12,7 +12,7 @@ import type { Stop } from '../core/stop.ts'
 import type { Permit } from '../resilience/circuit.ts'
 import type { HeldKey } from '../resilience/keys.ts'
 import type { AnswerKind } from '../resilience/pace.ts'
-import { type Exchange, exchange, type Head } from '../upstream/exchange.ts'
+import { type Answered, type Exchange, exchange, type Head, type Reader } from '../upstream/exchange.ts'
 import { type Framing, framingOf } from '../upstream/framers.ts'
 import { usageSoFar } from '../usage/estimate.ts'
 import { committed, following, gathered, introduced, mediaType, streamedPieces, wholePiece } from './answer.ts'
@@ -94,12 +94,6 @@ export async function attempt(
   }
 }
 
-interface Sent {
-  readonly from: Exchange
-  readonly head: Head
-  readonly signed: Readonly<Record<string, string>> | undefined
-}
-
 interface Attempting {
   /** Sends, and reads up to the commit point. */
   run(): Promise<Answer>
@@ -129,6 +123,10 @@ function begin(
   /** Characters of the answer so far. */
   let said = 0
   let running: Exchange | undefined
+  let signed: Readonly<Record<string, string>> | undefined
+  /** Of the answer under way: whether it is a refusal, and how it is framed where it is a stream. */
+  let isRefused = false
+  let framing: Framing | undefined
   let earlierSends = 0
   let onStop: (fault: Fault) => void = () => {}
   let isOver = false
@@ -209,39 +207,52 @@ function begin(
     if (outside.fault !== undefined) throw outside.fault
     journey.tried.add(target)
     const request = provider.encode(call, target, key.value)
-    let { from, head, signed } = await sent(request)
-    if (!isGood(head)) {
-      const refused = await refusal(from, head)
+    if (provider.sign !== undefined) await sign(request)
+    let answered = await asked(request)
+    if (!isGood(answered)) {
+      const refused = refusal(answered)
       if (signed === undefined || !provider.renews?.(key.value, signed, refused)) throw refused
-      ;({ from, head } = await sent(request))
-      if (!isGood(head)) throw await refusal(from, head)
+      await sign(request)
+      answered = await asked(request)
+      if (!isGood(answered)) throw refusal(answered)
     }
-    const encoding = head.headers['content-encoding']
+    const encoding = answered.headers['content-encoding']
     if (encoding !== undefined && encoding !== 'identity') {
       throw new Fault('upstream-garbled', { detail: `content-encoding ${String(encoding)}, though identity was asked for` })
     }
-    const framing = framingOf(provider.framing, mediaType(head.headers))
-    const pieces = framing === undefined ? await whole(from, head) : await streamed(from, framing)
+    const pieces = answered.body === undefined ? await streamed(running!, framing!) : whole(answered.body, answered)
     const { leftOut = NOTHING } = request
     const drop = () => stop(UNWANTED)
     if (rung === undefined) return { target, pieces, leftOut, drop }
     return { target, pieces, level: rung.level, leftOut: [...rung.leftOut, ...leftOut], drop }
   }
 
-  async function sent(request: UpstreamRequest): Promise<Sent> {
-    const signed =
-      provider.sign === undefined ? undefined : await waited(unlessStopped(provider.sign(request, target, key.value)))
+  /** What the provider answers: of a stream the head, of anything else all of it. */
+  function asked(request: UpstreamRequest): Promise<Answered> {
     const headers = requestHeaders(target, key, request.headers, signed)
-    const from = exchange(gateway.pools, {
+    earlierSends += running?.sends() ?? 0
+    running = exchange(gateway.pools, {
       origin: target.origin,
       path: request.path,
       headers: traced === undefined ? headers : [...headers, ...traced.headers],
       body: request.body,
       connectMs: target.timeouts.connectMs,
+      atOnce,
+      onChunk: heardSome,
     })
-    earlierSends += running?.sends ?? 0
-    running = from
-    return { from, head: await waited(from.head), signed }
+    return waited(running.head)
+  }
+
+  /** Refusals and whole answers are read at once. */
+  function atOnce(head: Head): number | undefined {
+    isRefused = !isGood(head)
+    if (isRefused) return MAX_REFUSAL_BYTES
+    framing = framingOf(provider.framing, mediaType(head.headers))
+    return framing === undefined ? MAX_ANSWER_BYTES : undefined
+  }
+
+  async function sign(request: UpstreamRequest): Promise<void> {
+    signed = await waited(unlessStopped(provider.sign!(request, target, key.value)))
   }
 
   /** A signature may have to be fetched from somewhere, and nothing of ours can end that. */
@@ -254,9 +265,9 @@ function begin(
 
   async function streamed(from: Exchange, framing: Framing): Promise<Pieces> {
     const source = {
-      read() {
+      read(reader: Reader) {
         waiting()
-        return from.read()
+        from.read(reader)
       },
       heard,
       noted,
@@ -281,8 +292,7 @@ function begin(
     return following(held, stream)
   }
 
-  async function whole(from: Exchange, head: Head): Promise<Pieces> {
-    const bytes = await waited(from.rest(MAX_ANSWER_BYTES, heardSome))
+  function whole(bytes: Buffer, head: Head): Pieces {
     if (mediaType(head.headers) === 'text/html') throw new Fault('upstream-garbled', { detail: 'an HTML page' })
     const piece = wholePiece(provider, bytes, relayed && !call.stream)
     noted(piece)
@@ -302,19 +312,19 @@ function begin(
 
   const begunBy = (first: Piece) => (relayed ? first : introduced(first, target.model))
 
-  /** The first bytes are the beginning of the answer, and the silence is counted anew after any. */
+  /** The first bytes are the beginning of an answer (not of a refusal), and the silence is counted anew after any. */
   function heardSome(): void {
+    if (isRefused) return
     times.begun()
     times.waiting(clock.ticks())
   }
 
-  async function refusal(from: Exchange, head: Head): Promise<Fault> {
-    const body = await waited(from.rest(MAX_REFUSAL_BYTES))
+  function refusal({ status, headers, body }: Answered): Fault {
     // At once, since what is cut out of it later could hold a part of a secret.
-    const text = gateway.redact(body.toString('utf8'))
+    const text = gateway.redact(body!.toString('utf8'))
     return provider.classify({
-      status: head.status,
-      headers: head.headers,
+      status,
+      headers,
       body: tryParse(text),
       text: text.slice(0, REFUSAL_TEXT),
       receivedMs: clock.now(),
@@ -336,7 +346,7 @@ function begin(
     wasSlow: () => isSlow,
     recorded(written) {
       record = written
-      const sends = earlierSends + (running?.sends ?? 0)
+      const sends = earlierSends + (running?.sends() ?? 0)
       if (sends !== 1) record.sends = sends
       writeDown()
     },

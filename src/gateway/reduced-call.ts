@@ -97,21 +97,33 @@ function cap({ max_tokens: older, max_completion_tokens: newer }: ChatBody, most
 /** The depth was bounded when the call came, and nothing deeper has been put in. */
 const ANY_DEPTH = Number.POSITIVE_INFINITY
 
-/** The bytes are written when somebody asks for them: most rungs of a plan are never tried. */
+interface Edited extends ChatCall {
+  readonly [MADE_OF]: { readonly call: ChatCall; readonly edits: Edits; source: JsonObjectSource | undefined }
+}
+
+const MADE_OF = Symbol('made of')
+
+/**
+ * The bytes are written when somebody asks for them: most rungs of a plan are never tried. By one getter for all: whatever the getter of
+ * an object literal can see, V8 keeps until its next full collection, and that would be every call.
+ */
+const SOURCE: PropertyDescriptor & ThisType<Edited> = {
+  enumerable: true,
+  get() {
+    const made = this[MADE_OF]
+    const { call, edits } = made
+    made.source ??= scanned(call.dialect === 'chat' ? spliceObject(call.source, edits) : Buffer.from(JSON.stringify(this.body)))
+    return made.source
+  },
+}
+
 function edited(call: ChatCall, edits: Edits): ChatCall {
   const body: Record<string, unknown> = { ...call.body, ...edits }
   for (const field in edits) if (edits[field] === undefined) delete body[field]
-  let source: JsonObjectSource | undefined
-  return {
-    ...call,
-    // In any other dialect the client's own bytes say what has been taken out.
-    dialect: 'chat',
-    body: body as ChatBody,
-    get source() {
-      source ??= call.dialect === 'chat' ? scanned(spliceObject(call.source, edits)) : scanned(Buffer.from(JSON.stringify(body)))
-      return source
-    },
-  }
+  const { source: _, ...rest } = call
+  // In any other dialect the client's own bytes say what has been taken out.
+  const made = { ...rest, dialect: 'chat', body: body as ChatBody, [MADE_OF]: { call, edits, source: undefined } } as const
+  return Object.defineProperty(made, 'source', SOURCE) as Edited
 }
 
 function scanned(bytes: Buffer): JsonObjectSource {

@@ -5,7 +5,7 @@
 import type { Answer, Plan, RecoveryKind, Step, Target } from '../core/attempt.ts'
 import type { ChatCall, ChatEvent, Pieces, Usage } from '../core/chat.ts'
 import { Fault } from '../core/fault.ts'
-import { beginningOf, type Continuation, continuation, type Given } from '../resilience/recovery.ts'
+import { beginningOf, type Continuation, continuation, type Given, type Had } from '../resilience/recovery.ts'
 import { tokensOf } from '../usage/estimate.ts'
 import { attempt } from './attempt.ts'
 import type { Gateway, Journey } from './gateway.ts'
@@ -29,14 +29,15 @@ export function mayResume({ call, route }: Journey): boolean {
 export async function resumed(
   gateway: Gateway,
   journey: Journey,
-  had: Given,
+  given: Given,
   broken: Answer,
   fault: Fault,
 ): Promise<Answer | undefined> {
   const { target, level } = broken
   // A rung has answered another call than the one that others would be asked.
   if (target === undefined || level !== undefined || journey.stop.fault !== undefined) return undefined
-  if (!goesOn(gateway, journey, target, fault) || !had.isContinuable) return undefined
+  if (!goesOn(gateway, journey, target, fault) || !given.isContinuable()) return undefined
+  const had = given.soFar()
   /** Those that could do nothing with the call: they are not asked in another way. */
   const hopeless = new Set<Target>()
   const others = othersOf(journey)
@@ -71,7 +72,7 @@ function othersOf({ plan, at, tried }: Journey): readonly Target[] {
 async function resumedBy(
   gateway: Gateway,
   journey: Journey,
-  had: Given,
+  had: Had,
   target: Target,
   kind: RecoveryKind,
   hopeless: Set<Target>,
@@ -111,7 +112,7 @@ async function resumedBy(
 }
 
 /** The call as this target is to get it; undefined where it cannot be asked in this way. */
-function callFor({ call, malformed }: Journey, had: Given, target: Target, kind: RecoveryKind): ChatCall | undefined {
+function callFor({ call, malformed }: Journey, had: Had, target: Target, kind: RecoveryKind): ChatCall | undefined {
   if (kind === 'splice') return call
   const beginning = beginningOf(had.text)
   const { provider, abilities } = target
@@ -129,7 +130,7 @@ function withRest(call: ChatCall, characters: number): ChatCall {
 }
 
 /** What an answer that was handed its beginning used, as if it had said the beginning, too: that is what the client got. */
-function usageFor(kind: RecoveryKind, had: Given): (usage: Usage) => Usage {
+function usageFor(kind: RecoveryKind, had: Had): (usage: Usage) => Usage {
   if (kind === 'splice') return usage => usage
   const begun = tokensOf(had.text.length)
   return usage => ({
@@ -157,7 +158,7 @@ async function matched(
       return undefined
     }
     first.push(...events.map(recounted))
-    if (follows.isMatched || events.some(({ type }) => type === 'finish')) break
+    if (follows.isMatched() || events.some(({ type }) => type === 'finish')) break
   }
   let begun = false
   return {

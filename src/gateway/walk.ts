@@ -7,12 +7,13 @@ import { type Stopper, stopper } from '../core/stop.ts'
 import { attempt, lateAfterMs, UNWANTED } from './attempt.ts'
 import type { Gateway, Journey } from './gateway.ts'
 import { standIn } from './recall.ts'
-import { decide, exhausted, goesOn, lastResort, notTried } from './steps.ts'
+import { type Decision, decide, exhausted, goesOn, lastResort, notTried } from './steps.ts'
 
 /** The answer of the first step that gives one. Throws the Fault that the client is to be told when none does. */
 export async function firstAnswer(gateway: Gateway, journey: Journey): Promise<Answer> {
   for (;;) {
-    const step = await nextStep(gateway, journey)
+    const next = nextStep(gateway, journey)
+    const step = next instanceof Promise ? await next : next
     if (step === undefined) break
     const answer = await ('target' in step ? tried(gateway, journey, step) : standIn(gateway, journey, step))
     if (answer !== undefined) return answer
@@ -27,16 +28,33 @@ export async function firstAnswer(gateway: Gateway, journey: Journey): Promise<A
 }
 
 /** The next step of the plan that may be taken now; those that may not are written down with their reason. */
-async function nextStep(gateway: Gateway, journey: Journey): Promise<Step | StandIn | undefined> {
+function nextStep(gateway: Gateway, journey: Journey): Step | StandIn | undefined | Promise<Step | StandIn | undefined> {
   while (journey.at < journey.plan.length) {
     const step = journey.plan[journey.at++]!
     if (!('target' in step)) return step
-    const decided = decide(gateway, journey, step)
-    const decision = typeof decided === 'string' ? decided : await decided
+    const decision = decide(gateway, journey, step)
     if (decision === 'go') return step
-    if (decision !== 'skip') gateway.ledger.attempted(journey, { target: step.target, outcome: `passed-over:${decision}`, ms: 0 })
+    if (typeof decision !== 'string') return afterwards(gateway, journey, step, decision)
+    passOver(gateway, journey, step, decision)
   }
   return undefined
+}
+
+/** The step, or another one, when it has been decided. */
+async function afterwards(
+  gateway: Gateway,
+  journey: Journey,
+  step: Step,
+  decided: Promise<Decision>,
+): Promise<Step | StandIn | undefined> {
+  const decision = await decided
+  if (decision === 'go') return step
+  passOver(gateway, journey, step, decision)
+  return nextStep(gateway, journey)
+}
+
+function passOver(gateway: Gateway, journey: Journey, { target }: Step, decision: Exclude<Decision, 'go'>): void {
+  if (decision !== 'skip') gateway.ledger.attempted(journey, { target, outcome: `passed-over:${decision}`, ms: 0 })
 }
 
 /** The answer, if there is one; nothing, if the next step is to be tried; throws, if none may be. */

@@ -34,12 +34,13 @@ export function watch(
   const startedAt = clock.ticks()
   const totalDue = startedAt + timeouts.totalMs
   let hasBegun = false
-  let waitingSince: number | undefined = startedAt
+  // Numbers that change at every read stand in an object: a variable that a function shares is given a new number each time.
+  const silence = { counts: true, sinceTicks: startedAt }
   let cancel = () => {}
 
   function silenceDue(now: number): number {
     if (!hasBegun) return startedAt + timeouts.firstTokenMs
-    return (waitingSince ?? now) + timeouts.idleMs
+    return (silence.counts ? silence.sinceTicks : now) + timeouts.idleMs
   }
 
   function arm(): void {
@@ -59,7 +60,7 @@ export function watch(
       const blameless = hasBegun || !hadWholeDeadline
       return new Fault('upstream-timeout', { detail: "the call's deadline passed", blameless })
     }
-    if (now >= totalDue - SLACK_MS) return timeout('total', timeouts.totalMs, waitingSince === undefined)
+    if (now >= totalDue - SLACK_MS) return timeout('total', timeouts.totalMs, !silence.counts)
     if (now < silenceDue(now) - SLACK_MS) return undefined
     if (!hasBegun) return timeout('first_token', timeouts.firstTokenMs, false)
     return new Fault('upstream-stalled', { detail: `silent for ${timeouts.idleMs} ms (idle)` })
@@ -68,10 +69,11 @@ export function watch(
 
   return {
     waiting(nowTicks) {
-      waitingSince = nowTicks
+      silence.counts = true
+      silence.sinceTicks = nowTicks
     },
     heard() {
-      waitingSince = undefined
+      silence.counts = false
     },
     begun() {
       hasBegun = true

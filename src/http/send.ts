@@ -77,19 +77,19 @@ function drained(raw: ServerResponse, clock: Clock, gone: () => void): Promise<v
 /** One timer for a stream: it is not set again at each write, but looks when it fires at how long ago the last one was. */
 function heartbeat(raw: ServerResponse, { heartbeat: beat }: Reply, clock: Clock) {
   if (beat === undefined) return { beatNotBefore: () => {}, stop: () => {} }
-  let last = clock.ticks()
+  const last = { ticks: clock.ticks() }
   let cancel = clock.after(beat.everyMs, fire)
   function fire(): void {
-    const silentMs = clock.ticks() - last
+    const silentMs = clock.ticks() - last.ticks
     const due = silentMs >= beat!.everyMs - 1
     // A client that does not read needs no sign of life from us.
     if (due && !raw.writableNeedDrain) raw.write(beat!.bytes)
-    if (due) last = clock.ticks()
+    if (due) last.ticks = clock.ticks()
     cancel = clock.after(due ? beat!.everyMs : beat!.everyMs - silentMs, fire)
   }
   return {
     beatNotBefore(now: number) {
-      last = now
+      last.ticks = now
     },
     stop: () => cancel(),
   }

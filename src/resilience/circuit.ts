@@ -14,6 +14,7 @@ import { randomUUID } from 'node:crypto'
 import type { Clock } from '../core/clock.ts'
 import { asObject } from '../core/json.ts'
 import type { Store, Want } from '../core/store.ts'
+import { lately } from './lately.ts'
 import { mirror } from './mirror.ts'
 
 export interface CircuitPolicy {
@@ -91,8 +92,8 @@ const NO_PROBE_PAUSE_MS = 500
 const FORCED_TTL_MS = 30 * 24 * 3_600_000
 /** How much longer than it is open a circuit is remembered, for the probe that may come late. */
 const MEMORY_MS = 3_600_000
-/** Callers can make targets up: so many are counted for, and those that were called last. */
-const MOST_COUNTED = 5_000
+/** Callers can make targets up: at least so many are counted for. */
+const FEWEST_COUNTED = 2_500
 /** Openings are spread by so much of their length, so that replicas and targets do not come back in step. */
 const JITTER = 0.1
 
@@ -106,22 +107,12 @@ export interface CircuitOptions {
 }
 
 export function circuits({ store, clock, random, policyOf, onChange }: CircuitOptions): Circuits {
-  const counts = new Map<string, Counts>()
+  const counts = lately<Counts>(FEWEST_COUNTED)
   const shared = mirror<Shared>(store, clock, 'circuit', name => counts.delete(name), isShared)
   const replica = randomUUID()
   let takers = 0
 
-  function countsOf(target: string): Counts {
-    let found = counts.get(target)
-    if (found === undefined) {
-      const slices = Array.from({ length: SLICES }, () => ({ calls: 0, failures: 0 }))
-      found = { inRow: 0, slices, slice: -1, noProbeUntilMs: 0 }
-    }
-    counts.delete(target)
-    counts.set(target, found)
-    if (counts.size > MOST_COUNTED) counts.delete(counts.keys().next().value!)
-    return found
-  }
+  const countsOf = (target: string) => counts.use(target, none)
 
   function admit(target: string): Admission | Promise<Admission> {
     const known = shared.get(target)
@@ -305,6 +296,11 @@ export function circuits({ store, clock, random, policyOf, onChange }: CircuitOp
 
 /** Closed without a ramp: one that began in 1970 is over. */
 const closedAtOnce = ({ epoch }: Shared): Shared => ({ is: 'ramping', sinceMs: 0, epoch })
+function none(): Counts {
+  const slices = Array.from({ length: SLICES }, () => ({ calls: 0, failures: 0 }))
+  return { inRow: 0, slices, slice: -1, noProbeUntilMs: 0 }
+}
+
 /** Of a store that cannot be asked, each replica learns nothing of the others, and closes its circuits by its own probes. */
 const lease = (key: string, limit: number): Want => ({ kind: 'lease', key, limit, ttlMs: PROBE_TTL_MS, alone: limit })
 /** The target as a hash tag. Its model may be a caller's word, and braces in it would end the tag early. */

@@ -7,6 +7,7 @@ import { randomUUID } from 'node:crypto'
 import type { Clock } from '../core/clock.ts'
 import { asObject, tryParse } from '../core/json.ts'
 import type { Store } from '../core/store.ts'
+import { lately } from './lately.ts'
 
 /** Names are any text (some are models that callers made up), values are JSON. */
 export interface Mirror<Value> {
@@ -19,8 +20,16 @@ export interface Mirror<Value> {
 }
 
 const REFRESH_EVERY_MS = 4_000
-/** So many names are kept; of more, those that nobody has asked for longest are let go, and read again when they are asked for. */
-const MOST_NAMES = 5_000
+/** At least so many names are kept; of more, those that nobody has asked for longest are let go, and read again when they are asked for. */
+const FEWEST_NAMES = 2_500
+
+interface Known<Value> {
+  /** The value as it is in the store. */
+  text: string | undefined
+  value: Value | undefined
+  /** When it was last changed here, so that a slow reading does not bring an old value back. */
+  changedTicks: number
+}
 
 /**
  * @param topic the announcements' topic, and the prefix of the keys in the store
@@ -34,11 +43,7 @@ export function mirror<Value>(
   changed: (name: string, value: Value | undefined, before: Value | undefined) => void,
   isValue: (value: unknown) => value is Value,
 ): Mirror<Value> {
-  const texts = new Map<string, string>()
-  const values = new Map<string, Value>()
-  const watched = new Set<string>()
-  /** When each name was last changed here, so that a slow reading does not bring an old value back. */
-  const changedAt = new Map<string, number>()
+  const known = lately<Known<Value>>(FEWEST_NAMES)
   let closed = false
   let stop = clock.after(REFRESH_EVERY_MS, refresh)
 
@@ -51,38 +56,25 @@ export function mirror<Value>(
   })
 
   function accept(name: string, text: string | undefined): void {
-    if (texts.get(name) === text) return
-    const before = values.get(name)
-    remember(name, text)
-    changed(name, values.get(name), before)
+    const before = known.get(name)
+    if (before?.text === text) return
+    const valueBefore = before?.value
+    changed(name, remember(name, text).value, valueBefore)
   }
 
-  function watch(name: string): void {
-    watched.delete(name)
-    watched.add(name)
-    if (watched.size <= MOST_NAMES) return
-    const oldest = watched.values().next().value!
-    for (const each of [watched, texts, values, changedAt]) each.delete(oldest)
-  }
-
-  function remember(name: string, text: string | undefined): void {
+  function remember(name: string, text: string | undefined): Known<Value> {
     // What is known is read again, or it would stay when its time in the store is over.
-    watch(name)
-    changedAt.set(name, clock.ticks())
-    if (text === undefined) {
-      texts.delete(name)
-      values.delete(name)
-      return
-    }
-    texts.set(name, text)
-    const value = tryParse(text)
+    const own = known.use(name, nothing)
+    const value = text === undefined ? undefined : tryParse(text)
+    own.text = text
     // Somebody else wrote this key when it makes no sense; nothing is known, then.
-    if (isValue(value)) values.set(name, value)
-    else values.delete(name)
+    own.value = isValue(value) ? value : undefined
+    own.changedTicks = clock.ticks()
+    return own
   }
 
   function refresh(): void {
-    const names = [...watched]
+    const names = known.names()
     const askedAt = clock.ticks()
     const done = () => {
       if (!closed) stop = clock.after(REFRESH_EVERY_MS, refresh)
@@ -92,7 +84,8 @@ export function mirror<Value>(
       .read(names.map(name => `${topic}:${name}`))
       .then(found => {
         for (const [at, name] of names.entries()) {
-          if (watched.has(name) && (changedAt.get(name) ?? Number.NEGATIVE_INFINITY) < askedAt) accept(name, found[at])
+          const own = known.get(name)
+          if (own !== undefined && own.changedTicks < askedAt) accept(name, found[at])
         }
       })
       // A store that is away leaves the copy as it is: the calls go on from it.
@@ -101,7 +94,7 @@ export function mirror<Value>(
   }
 
   return {
-    get: name => values.get(name),
+    get: name => known.get(name)?.value,
     set(name, value, ttlMs) {
       const text = value === undefined ? undefined : JSON.stringify(value)
       remember(name, text)
@@ -110,7 +103,7 @@ export function mirror<Value>(
       written.catch(() => undefined)
       store.announce(topic, JSON.stringify({ from: ourselves, name, text }))
     },
-    watch,
+    watch: name => void known.use(name, nothing),
     close() {
       closed = true
       stop()
@@ -118,3 +111,5 @@ export function mirror<Value>(
     },
   }
 }
+
+const nothing = () => ({ text: undefined, value: undefined, changedTicks: Number.NEGATIVE_INFINITY })

@@ -13,6 +13,7 @@
  */
 import type { Clock } from '../core/clock.ts'
 import { type Fault, rowOf } from '../core/fault.ts'
+import { lately } from './lately.ts'
 
 export type AnswerKind = 'stream' | 'whole'
 
@@ -84,30 +85,12 @@ const TRIAL_EVERY_MS = 10_000
 const SPEED_WEIGHT = 1 / 8
 /** A stream that came all at once says nothing about speed. */
 const SHORTEST_STREAM_MS = 50
-/**
- * Callers can make targets up. At least so many, those called last, are remembered, and at most twice as many. In two generations, and
- * not by moving every target to the end of a list: to find a target that is called often then changes nothing and allocates nothing.
- */
-const GENERATION = 2_500
+/** Callers can make targets up: at least so many are remembered. */
+const FEWEST_REMEMBERED = 2_500
 
 export function paces(clock: Clock): Paces {
-  let young = new Map<string, Pace>()
-  let old = new Map<string, Pace>()
+  const known = lately<Pace>(FEWEST_REMEMBERED)
   const sorted = new Float64Array(LATEST)
-
-  const find = (target: string): Pace | undefined => young.get(target) ?? old.get(target)
-
-  function remembered(target: string): Pace {
-    const known = young.get(target)
-    if (known !== undefined) return known
-    const pace = old.get(target) ?? unknown()
-    if (young.size >= GENERATION) {
-      old = young
-      young = new Map()
-    }
-    young.set(target, pace)
-    return pace
-  }
 
   const left = (ms: number, sinceTicks: number) => ms * Math.exp((sinceTicks - clock.ticks()) / TAU_MS)
 
@@ -123,7 +106,7 @@ export function paces(clock: Clock): Paces {
 
   return {
     begun(target, kind) {
-      const pace = remembered(target)
+      const pace = known.use(target, unknown)
       pace.inFlight++
       pace[kind] ??= noFirsts()
       pace[kind].triedTicks = clock.ticks()
@@ -153,21 +136,21 @@ export function paces(clock: Clock): Paces {
       pace.penaltyTicks = clock.ticks()
     },
 
-    inFlight: target => find(target)?.inFlight ?? 0,
-    answerMs: (target, kind) => estimateMs(find(target)?.[kind]),
+    inFlight: target => known.get(target)?.inFlight ?? 0,
+    answerMs: (target, kind) => estimateMs(known.get(target)?.[kind]),
     costMs(target, kind, otherwiseMs) {
-      const pace = find(target)
+      const pace = known.get(target)
       if (pace === undefined) return otherwiseMs
       return ((estimateMs(pace[kind]) ?? otherwiseMs) + penaltyMs(pace)) * (pace.inFlight + 1)
     },
     wantsTrial(target, kind) {
-      const pace = find(target)
+      const pace = known.get(target)
       const firsts = pace?.[kind]
       if (pace === undefined || firsts === undefined) return pace === undefined || penaltyMs(pace) === 0
       return firsts.count === 0 && clock.ticks() - firsts.triedTicks >= TRIAL_EVERY_MS && penaltyMs(pace) === 0
     },
     medianMs(target, kind) {
-      const firsts = find(target)?.[kind]
+      const firsts = known.get(target)?.[kind]
       if (firsts === undefined || firsts.count < FEWEST_FOR_MEDIAN) return undefined
       if (firsts.medianMs === undefined) {
         const { length } = firsts.latestMs
@@ -178,7 +161,7 @@ export function paces(clock: Clock): Paces {
       }
       return firsts.medianMs
     },
-    tokensPerSecond: target => find(target)?.tokensPerSecond,
+    tokensPerSecond: target => known.get(target)?.tokensPerSecond,
   }
 }
 

@@ -12,15 +12,20 @@
 import type { RecoveryKind } from '../core/attempt.ts'
 import type { ChatCall, ChatEvent } from '../core/chat.ts'
 
-/** What a client has been given of an answer. */
-export interface Given {
-  see(events: readonly ChatEvent[]): void
-  /** Whether another answer can go on where this one stops: it holds text (or thoughts) of one choice, and nothing else that matters. */
-  readonly isContinuable: boolean
+/** What a client has of an answer. */
+export interface Had {
   readonly text: string
   readonly thoughts: string
   /** Whether the thoughts so far have been signed. */
   readonly signed: boolean
+}
+
+/** Remembers what a client is given of an answer. */
+export interface Given {
+  see(events: readonly ChatEvent[]): void
+  /** Whether another answer can go on where this one stops: it holds text (or thoughts) of one choice, and nothing else that matters. */
+  isContinuable(): boolean
+  soFar(): Had
 }
 
 /** Characters. Longer than what models say at once; and what is kept for clients that stopped reading has to have an end. */
@@ -91,18 +96,8 @@ export function given({ body }: ChatCall): Given {
       text.forget()
       thoughts.forget()
     },
-    get isContinuable() {
-      return isContinuable
-    },
-    get text() {
-      return text.join()
-    },
-    get thoughts() {
-      return thoughts.join()
-    },
-    get signed() {
-      return signed
-    },
+    isContinuable: () => isContinuable,
+    soFar: () => ({ text: text.join(), thoughts: thoughts.join(), signed }),
   }
 }
 
@@ -114,11 +109,11 @@ export interface Continuation {
   /** What of these events goes to the client; undefined: they say something else than it has, and nothing after them counts. */
   take(events: readonly ChatEvent[]): readonly ChatEvent[] | undefined
   /** Whether all that the client has was matched: from now on everything follows it. */
-  readonly isMatched: boolean
+  isMatched(): boolean
 }
 
 /** The same answer again, from its beginning. */
-export function spliced(had: Pick<Given, 'text' | 'thoughts' | 'signed'>): Continuation {
+export function spliced(had: Had): Continuation {
   const { text, thoughts, signed } = had
   const hadText = text !== ''
   let textAt = 0
@@ -181,9 +176,7 @@ export function spliced(had: Pick<Given, 'text' | 'thoughts' | 'signed'>): Conti
       }
       return kept
     },
-    get isMatched() {
-      return isMatched()
-    },
+    isMatched,
   }
 }
 
@@ -274,13 +267,11 @@ export function prefilled(text: string, echoed: boolean): Continuation {
       }
       return kept
     },
-    get isMatched() {
-      return held === undefined || !hasText
-    },
+    isMatched: () => held === undefined || !hasText,
   }
 }
 
 /** @param echoed of a prefill: whether the provider is known to say the beginning again */
-export function continuation(kind: RecoveryKind, had: Given, echoed: boolean): Continuation {
+export function continuation(kind: RecoveryKind, had: Had, echoed: boolean): Continuation {
   return kind === 'splice' ? spliced(had) : prefilled(had.text, echoed)
 }

@@ -14,6 +14,13 @@ export interface Sending {
   readonly headers: readonly string[]
   readonly body: Uint8Array | string
   readonly connectMs: number
+  /**
+   * Asked when the head is there: how many bytes of the body are read at once, and come with it; past that it is upstream-garbled. Undefined,
+   * or left out: none, the body is read piece by piece.
+   */
+  readonly atOnce?: (head: Head) => number | undefined
+  /** Told of each part of a body that is read at once. */
+  readonly onChunk?: () => void
 }
 
 export interface Head {
@@ -21,17 +28,35 @@ export interface Head {
   readonly headers: UpstreamHeaders
 }
 
+export interface Answered extends Head {
+  /** All of it, where it was read at once. */
+  readonly body?: Buffer
+}
+
 export interface Exchange {
   /** Settles with the head of the answer, or rejects with a Fault. */
-  readonly head: Promise<Head>
-  /** The next read of the body; undefined at its proper end. Rejects with a Fault. One at a time. */
-  read(): Promise<Buffer | undefined>
+  readonly head: Promise<Answered>
+  /** Asks for the next read of the body. The reader is told once, perhaps before this returns. One at a time. */
+  read(reader: Reader): void
   /** All of the body that has not been read yet, at once. Rejects with upstream-garbled past `maxBytes`. */
-  rest(maxBytes: number, onChunk?: () => void): Promise<Buffer>
+  rest(maxBytes: number): Promise<Buffer>
   /** How often the request has been put on a connection: 0 while there is none, 2 when a used one died under it. */
-  readonly sends: number
+  sends(): number
   /** Ends the exchange from our side: all that waits rejects with `fault`, and the connection is closed unless the answer was complete. */
   abort(fault: Fault): void
+}
+
+/** Who reads a body piece by piece. A stream has thousands of reads: so it is told of them, and not promised each. */
+export interface Reader {
+  /** The next read; undefined at the proper end of the body. Must not throw. */
+  take(chunk: Buffer | undefined): void
+  fail(fault: Fault): void
+}
+
+/** Who waits for a body that is read at once. */
+interface Gatherer {
+  resolve(body: Buffer): void
+  reject(fault: Fault): void
 }
 
 /** Above this many unread bytes the upstream is paused. */
@@ -44,14 +69,14 @@ export function exchange(pools: Pools, sending: Sending): Exchange {
   let headSeen = false
   let replayed = false
   let sends = 0
-  let settleHead!: { resolve(head: Head): void; reject(fault: Fault): void }
-  let waiting: { resolve(chunk: Buffer | undefined): void; reject(fault: Fault): void } | undefined
+  let settleHead!: { resolve(answered: Answered): void; reject(fault: Fault): void }
+  let waiting: Reader | undefined
   /** The rest of the body is wanted at once. */
   let gathering: { take(chunk: Buffer): void; end(): void; reject(fault: Fault): void } | undefined
   let unread: Buffer[] = []
   let unreadBytes = 0
 
-  const head = new Promise<Head>((resolve, reject) => {
+  const head = new Promise<Answered>((resolve, reject) => {
     settleHead = { resolve, reject }
   })
 
@@ -62,8 +87,7 @@ export function exchange(pools: Pools, sending: Sending): Exchange {
     // The caller may have gone on to something else; its own reading of `head` still rejects.
     head.catch(() => undefined)
     settleHead.reject(fault)
-    waiting?.reject(fault)
-    waiting = undefined
+    give()?.fail(fault)
     gathering?.reject(fault)
   }
 
@@ -76,15 +100,14 @@ export function exchange(pools: Pools, sending: Sending): Exchange {
     onResponseStart(_, status, headers) {
       if (status < 200) return
       headSeen = true
-      settleHead.resolve({ status, headers: headers as UpstreamHeaders })
+      const head = { status, headers: headers as UpstreamHeaders }
+      const mostBytes = sending.atOnce?.(head)
+      if (mostBytes === undefined) return settleHead.resolve(head)
+      gather(mostBytes, sending.onChunk, { resolve: body => settleHead.resolve({ ...head, body }), reject: settleHead.reject })
     },
     onResponseData(started, chunk) {
       if (gathering !== undefined) return gathering.take(chunk)
-      if (waiting !== undefined) {
-        waiting.resolve(chunk)
-        waiting = undefined
-        return
-      }
+      if (waiting !== undefined) return give()!.take(chunk)
       unread.push(chunk)
       unreadBytes += chunk.length
       if (unreadBytes > HIGH_WATER_BYTES) started.pause()
@@ -92,8 +115,7 @@ export function exchange(pools: Pools, sending: Sending): Exchange {
     onResponseEnd() {
       if (failure !== undefined) return
       complete = true
-      waiting?.resolve(undefined)
-      waiting = undefined
+      give()?.take(undefined)
       gathering?.end()
     },
     onResponseError(_, error) {
@@ -118,38 +140,49 @@ export function exchange(pools: Pools, sending: Sending): Exchange {
 
   dispatch(pools.kept(sending.origin, sending.connectMs))
 
-  function read(): Promise<Buffer | undefined> {
+  function read(reader: Reader): void {
     const chunk = unread.shift()
     if (chunk !== undefined) {
       unreadBytes -= chunk.length
       if (controller?.paused && unreadBytes <= HIGH_WATER_BYTES) controller.resume()
-      return Promise.resolve(chunk)
-    }
+      reader.take(chunk)
+    } else if (failure !== undefined) reader.fail(failure)
+    else if (complete) reader.take(undefined)
+    else waiting = reader
+  }
+
+  /** Who waits for a read, and then no longer does. */
+  function give(): Reader | undefined {
+    const reader = waiting
+    waiting = undefined
+    return reader
+  }
+
+  function rest(maxBytes: number): Promise<Buffer> {
     if (failure !== undefined) return Promise.reject(failure)
-    if (complete) return Promise.resolve(undefined)
     return new Promise((resolve, reject) => {
-      waiting = { resolve, reject }
+      gather(maxBytes, undefined, { resolve, reject })
+      if (complete) gathering!.end()
+      else if (controller?.paused) controller.resume()
     })
   }
 
-  function rest(maxBytes: number, onChunk = () => {}): Promise<Buffer> {
-    if (failure !== undefined) return Promise.reject(failure)
+  /** From now on the body is kept until it is complete; what has been read before is a part of it. */
+  function gather(maxBytes: number, onChunk: (() => void) | undefined, { resolve, reject }: Gatherer): void {
     const chunks = unread
     let bytes = unreadBytes
     unread = []
     unreadBytes = 0
-    if (bytes > 0) onChunk()
-    return new Promise((resolve, reject) => {
-      const take = (chunk: Buffer) => {
+    gathering = {
+      take(chunk) {
         chunks.push(chunk)
         bytes += chunk.length
         if (bytes > maxBytes) abort(new Fault('upstream-garbled', { detail: `the answer is larger than ${maxBytes} bytes` }))
-        else onChunk()
-      }
-      gathering = { take, end: () => resolve(chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks)), reject }
-      if (complete) gathering.end()
-      else if (controller?.paused) controller.resume()
-    })
+        else onChunk?.()
+      },
+      end: () => resolve(chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks)),
+      reject,
+    }
   }
 
   function abort(fault: Fault): void {
@@ -162,9 +195,7 @@ export function exchange(pools: Pools, sending: Sending): Exchange {
     head,
     read,
     rest,
-    get sends() {
-      return sends
-    },
+    sends: () => sends,
     abort,
   }
 }

@@ -164,7 +164,8 @@ test('names that callers make up do not gather for ever', async () => {
     a.watch('configured')
   }
   await clock.pass(REFRESH_MS)
-  assert.deepEqual(asked, [5_000])
+  assert.equal(asked.length, 1)
+  assert.ok(asked[0]! >= 2_500 && asked[0]! <= 5_000, `${asked[0]} names`)
   a.set('configured', { at: 1 }, LONG_MS)
   for (let at = 0; at < 20_000; at++) {
     if (at % 100 === 0) a.watch('configured')

@@ -39,15 +39,15 @@ describe('what a client has been given', () => {
   it('is text and thoughts, joined', () => {
     const many = Array.from({ length: 1_000 }, (_, at) => text(`${at} `))
     const seen = after([start, thought('Hm, '), thought('well.', 'signed'), ...many])
-    assert.equal(seen.text, many.map(event => 'text' in event && event.text).join(''))
-    assert.deepEqual([seen.thoughts, seen.signed, seen.isContinuable], ['Hm, well.', true, true])
+    assert.equal(seen.soFar().text, many.map(event => 'text' in event && event.text).join(''))
+    assert.deepEqual([seen.soFar().thoughts, seen.soFar().signed, seen.isContinuable()], ['Hm, well.', true, true])
     seen.see([text('more')])
-    assert.ok(seen.text.endsWith('999 more'))
+    assert.ok(seen.soFar().text.endsWith('999 more'))
   })
 
   it('can be continued unless there is more to it than one text', () => {
     const beside = (fields: Record<string, unknown>): ChatEvent => ({ type: 'extra-delta', choice: 0, fields })
-    assert.equal(after([text('Hi'), beside({ annotations: [{}] })]).isContinuable, true)
+    assert.equal(after([text('Hi'), beside({ annotations: [{}] })]).isContinuable(), true)
     for (const events of [
       [tool],
       [text('Hi'), tool],
@@ -57,10 +57,10 @@ describe('what a client has been given', () => {
       [beside({ audio: {} })],
       [text('Hi'), finish],
     ] satisfies ChatEvent[][])
-      assert.equal(after(events).isContinuable, false, JSON.stringify(events))
+      assert.equal(after(events).isContinuable(), false, JSON.stringify(events))
     for (const more of [{ n: 2 }, { logprobs: true }, { top_logprobs: 3 }])
-      assert.equal(after([text('Hi')], more).isContinuable, false, JSON.stringify(more))
-    assert.equal(after([text('Hi')], { n: 1, logprobs: false }).isContinuable, true)
+      assert.equal(after([text('Hi')], more).isContinuable(), false, JSON.stringify(more))
+    assert.equal(after([text('Hi')], { n: 1, logprobs: false }).isContinuable(), true)
   })
 })
 
@@ -82,7 +82,7 @@ describe('a spliced answer', () => {
   it('is given up at the first difference, and nothing of it was let through before all was matched', () => {
     const continuation = spliced(had('The lamp turns'))
     assert.deepEqual(continuation.take([start, text('The lamp')]), [])
-    assert.equal(continuation.isMatched, false)
+    assert.equal(continuation.isMatched(), false)
     assert.equal(continuation.take([text(' burns')]), undefined)
   })
 

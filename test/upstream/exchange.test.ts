@@ -49,9 +49,12 @@ const sending = (bytes: string, then: (socket: Socket) => void = () => {}) =>
     ),
   )
 
+const readOf = (from: Exchange) =>
+  new Promise<Buffer | undefined>((resolve, reject) => from.read({ take: resolve, fail: reject }))
+
 async function text(from: Exchange): Promise<string> {
   let all = ''
-  for (let part = await from.read(); part !== undefined; part = await from.read()) all += part.toString()
+  for (let part = await readOf(from); part !== undefined; part = await readOf(from)) all += part.toString()
   return all
 }
 
@@ -93,7 +96,7 @@ test('a request goes out as it was given, and its answer comes back with its hea
   assert.equal(headers['x-one'], '1')
   assert.deepEqual(headers['x-two'], ['a', 'b'])
   assert.equal(await text(going), '{"ok":true}')
-  assert.equal(await going.read(), undefined, 'the end stays the end')
+  assert.equal(await readOf(going), undefined, 'the end stays the end')
   assert.match(asked[0]!, /^POST \/v1\/x HTTP\/1\.1\r\n/)
   assert.match(asked[0]!, /\r\nauthorization: Bearer k\r\n/)
   assert.match(asked[0]!, /\r\ncontent-length: 8(\r\n|$)/)
@@ -113,11 +116,11 @@ test('a chunked answer is read as it comes, and the connection is used again', a
   for (let round = 0; round < 3; round++) {
     const going = send(server)
     await going.head
-    assert.equal((await going.read())?.toString(), 'one')
-    const next = going.read()
+    assert.equal((await readOf(going))?.toString(), 'one')
+    const next = readOf(going)
     go()
     assert.equal((await next)?.toString(), 'two')
-    assert.equal(await going.read(), undefined)
+    assert.equal(await readOf(going), undefined)
     await nextTurn()
   }
   assert.equal(server.opened(), 1)
@@ -204,11 +207,11 @@ for (const [name, bytes] of Object.entries(CUTS)) {
       })
       const going = send(server)
       assert.equal((await going.head).status, 200)
-      assert.match((await going.read())!.toString(), /a/)
-      const next = going.read()
+      assert.match((await readOf(going))!.toString(), /a/)
+      const next = readOf(going)
       cut()
       await failsWith(next, 'upstream-truncated')
-      await failsWith(going.read(), 'upstream-truncated')
+      await failsWith(readOf(going), 'upstream-truncated')
     })
   }
 }
@@ -261,7 +264,7 @@ test('an upstream of 200 MB waits for a reader that does not read, and then give
   assert.ok(ours!.bytesRead < 2 * 1024 * 1024, `${ours!.bytesRead} bytes taken`)
 
   let got = 0
-  for (let part = await going.read(); part !== undefined; part = await going.read()) got += part.length
+  for (let part = await readOf(going); part !== undefined; part = await readOf(going)) got += part.length
   assert.equal(got, bytes)
 })
 
@@ -273,7 +276,7 @@ test('aborted before its connection stands, a request is never sent', async () =
   const going = send(server)
   going.abort(GONE)
   await assert.rejects(going.head, GONE)
-  await assert.rejects(going.read(), GONE)
+  await assert.rejects(readOf(going), GONE)
   await until('the connection was made', () => server.opened() === 1)
   await closes(server, 100)
   assert.equal(asked, 0)
@@ -283,7 +286,7 @@ test('aborted before the head, the connection is closed within 100 ms', async ()
   let asked = 0
   const server = await against(upstream(socket => onRequests(socket, () => asked++)))
   const going = send(server)
-  const reading = going.read()
+  const reading = readOf(going)
   await until('it is asked', () => asked === 1)
   going.abort(GONE)
   await assert.rejects(going.head, GONE)
@@ -295,8 +298,8 @@ test('aborted in the body, the connection is closed within 100 ms, also while it
   const some = await sending(CHUNKED + chunk('a'))
   const going = send(some)
   await going.head
-  assert.equal((await going.read())?.toString(), 'a')
-  const reading = going.read()
+  assert.equal((await readOf(going))?.toString(), 'a')
+  const reading = readOf(going)
   going.abort(GONE)
   await assert.rejects(reading, GONE)
   await closes(some, 100)
@@ -306,7 +309,7 @@ test('aborted in the body, the connection is closed within 100 ms, also while it
   await paused.head
   await new Promise(resolve => setTimeout(resolve, 50))
   paused.abort(GONE)
-  await assert.rejects(paused.read(), GONE, 'what was not read yet is not given any more')
+  await assert.rejects(readOf(paused), GONE, 'what was not read yet is not given any more')
   await closes(much, 100)
 })
 
@@ -315,7 +318,7 @@ test('an abort after the end changes nothing, and the connection stays', async (
   const going = send(server)
   assert.equal(await text(going), '{}')
   going.abort(GONE)
-  assert.equal(await going.read(), undefined)
+  assert.equal(await readOf(going), undefined)
   await nextTurn()
   assert.equal(await text(send(server)), '{}')
   assert.equal(server.opened(), 1)
@@ -333,5 +336,5 @@ test('a head that fails while nobody waits for it is no unhandled rejection', as
   const gone = await upstream(() => {})
   await gone.close()
   const going = send(gone)
-  await failsWith(going.read(), 'upstream-unreachable')
+  await failsWith(readOf(going), 'upstream-unreachable')
 })

@@ -154,11 +154,11 @@ for (const how of ['end', 'resetAndDestroy'] as const) {
     const server = await against(dying(socket => socket[how](), bodies))
     const first = post(server.origin)
     assert.equal(await answer(first), '{}')
-    assert.equal(first.sends, 1)
+    assert.equal(first.sends(), 1)
     const again = exchange(kept, { origin: server.origin, path: '/', headers: [], body: '{"second":1}', connectMs: 1_000 })
     assert.equal(await answer(again), '{}')
     assert.deepEqual(bodies, ['{}', '{"second":1}', '{"second":1}'])
-    assert.equal(again.sends, 2)
+    assert.equal(again.sends(), 2)
     assert.equal(server.opened(), 2)
   })
 }

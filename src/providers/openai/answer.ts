@@ -38,7 +38,7 @@ export function decodeAnswer(body: unknown, traits: AnswerTraits): readonly Chat
     choices.read(index, choice, asObject(choice.message) ?? asObject(choice.delta) ?? {}, events)
     choices.finish(index, text(choice.finish_reason), events)
   }
-  if (choices.begun === 0) throw new Fault('upstream-garbled', { detail: 'no choices' })
+  if (choices.begun() === 0) throw new Fault('upstream-garbled', { detail: 'no choices' })
   throwIfEmpty(choices)
   pushUsage(answer, traits, events)
   return events
@@ -91,7 +91,7 @@ export function answerDecoder(traits: AnswerTraits): Decoder {
       isLate = false
       throwIfFailed(choice, traits)
       // Where both are there, the message is cumulative; alone, it is the answer in one chunk.
-      const delta = asObject(choice.delta) ?? (choices.hasContent ? undefined : asObject(choice.message))
+      const delta = asObject(choice.delta) ?? (choices.hasContent() ? undefined : asObject(choice.message))
       if (delta !== undefined || choice.logprobs) choices.read(index, choice, delta ?? {}, events)
       const raw = text(choice.finish_reason)
       if (raw !== '') choices.finish(index, raw, events)
@@ -102,16 +102,16 @@ export function answerDecoder(traits: AnswerTraits): Decoder {
   }
 
   function end(): readonly ChatEvent[] {
-    if (choices === undefined || choices.begun === 0)
+    if (choices === undefined || choices.begun() === 0)
       throw new Fault('upstream-truncated', { detail: 'the stream ended before any choice' })
     const events: ChatEvent[] = []
-    if (choices.unfinished.length > 0) {
+    if (choices.unfinished().length > 0) {
       if (!(traits.finishMayBeMissing && done && counted)) {
         throw new Fault('upstream-truncated', {
           detail: `the stream ended without a finish reason${done ? ', but with its terminator' : ''}`,
         })
       }
-      for (const index of choices.unfinished) choices.finish(index, '', events)
+      for (const index of choices.unfinished()) choices.finish(index, '', events)
     }
     throwIfEmpty(choices)
     return events
@@ -121,7 +121,7 @@ export function answerDecoder(traits: AnswerTraits): Decoder {
 }
 
 function throwIfEmpty(choices: Choices): void {
-  if (!choices.hasContent && choices.allStopped) throw new Fault('upstream-garbled', { detail: 'empty answer' })
+  if (!choices.hasContent() && choices.allStopped()) throw new Fault('upstream-garbled', { detail: 'empty answer' })
 }
 
 /** An error of its own, or a finish reason that is one. */

@@ -19,13 +19,13 @@ export interface Choices {
   finish(index: number, raw: string, events: ChatEvent[]): void
   hasFinished(index: number): boolean
   /** How many choices have said or ended anything. */
-  readonly begun: number
+  begun(): number
   /** Indexes of choices that have begun and not ended. */
-  readonly unfinished: readonly number[]
+  unfinished(): readonly number[]
   /** Whether any choice has said anything that a client could use. */
-  readonly hasContent: boolean
+  hasContent(): boolean
   /** Whether every choice has ended plainly. */
-  readonly allStopped: boolean
+  allStopped(): boolean
 }
 
 interface Tool {
@@ -136,18 +136,10 @@ export function choices(start: { readonly id: string; readonly model: string }):
     readLate,
     finish,
     hasFinished: index => states.get(index)?.reason !== undefined,
-    get begun() {
-      return states.size
-    },
-    get unfinished() {
-      return [...states].filter(([, state]) => state.reason === undefined).map(([index]) => index)
-    },
-    get hasContent() {
-      return hasContent
-    },
-    get allStopped() {
-      return [...states.values()].every(state => state.reason === 'stop')
-    },
+    begun: () => states.size,
+    unfinished: () => [...states].filter(([, state]) => state.reason === undefined).map(([index]) => index),
+    hasContent: () => hasContent,
+    allStopped: () => [...states.values()].every(state => state.reason === 'stop'),
   }
 }
 
