@@ -6,6 +6,7 @@
  */
 import { Cluster, type ClusterOptions, Redis, type RedisOptions, SentinelConnector } from 'ioredis'
 import standalone from 'ioredis/built/connectors/StandaloneConnector.js'
+import type { Clock } from '../core/clock.ts'
 import type { RedisAddress } from './redis-url.ts'
 
 export interface Connection {
@@ -35,7 +36,12 @@ const RECONNECT_MOST_MS = 300
 /** Quick enough to be back within a second, and not all replicas at once. */
 const reconnectAfterMs = (times: number, random: () => number) => Math.min(50 * times, RECONNECT_MOST_MS) * (0.5 + random())
 
-export function connect(address: RedisAddress, random: () => number, { lost, ready, message }: ConnectionListeners): Connection {
+export function connect(
+  address: RedisAddress,
+  clock: Clock,
+  random: () => number,
+  { lost, ready, message }: ConnectionListeners,
+): Connection {
   const delay = (times: number) => reconnectAfterMs(times, random)
   let reason = 'unreachable'
   const note = (error: Error) => {
@@ -109,6 +115,12 @@ export function connect(address: RedisAddress, random: () => number, { lost, rea
   client.on('ready', ready)
   subscriber.on('error', () => undefined)
   subscriber.on('message', (_channel, text) => message(text))
+  // When the sentinels name a new master in the moment in which they are being asked for one, ioredis gives up, and for good.
+  let closed = false
+  for (const one of [client, subscriber]) {
+    const again = () => void (closed || one.connect().catch(() => undefined))
+    one.on('end', () => void clock.after(delay(1), again))
+  }
   return {
     client,
     spread: false,
@@ -116,6 +128,7 @@ export function connect(address: RedisAddress, random: () => number, { lost, rea
     load: scripts => Promise.all(scripts.map(lua => client.script('LOAD', lua))),
     subscribe: channel => subscriber.subscribe(channel),
     close() {
+      closed = true
       client.disconnect()
       subscriber.disconnect()
     },

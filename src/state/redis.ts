@@ -69,7 +69,7 @@ export function redisStore(options: RemoteOptions): RemoteStore {
   /** Redis's clock is ours (`ticks`) plus `offset`, give or take half of `trip`. */
   let redisClock = { offset: 0, trip: Number.POSITIVE_INFINITY, readAt: Number.NEGATIVE_INFINITY }
 
-  const connection = connect(address, options.random, {
+  const connection = connect(address, clock, options.random, {
     lost: options.onLost,
     ready() {
       // Behind the new connection there may be another Redis, with a clock of its own.

@@ -9,7 +9,7 @@ import { noRedis, type RedisServer, startRedis } from '../support/redis-server.t
 import { call, load, loggedUsd, type Stage, spentUsd, stage } from '../support/replicas.ts'
 import { until } from '../support/running.ts'
 import { type TcpProxy, tcpProxy } from '../support/tcp-proxy.ts'
-import { assertNobodyNoticed, assertShared, underLoad } from '../support/under-load.ts'
+import { assertNobodyNoticed, assertShared, assertWell, underLoad } from '../support/under-load.ts'
 
 describe('Redis in trouble, under load', { skip: noRedis }, () => {
   let server: RedisServer
@@ -50,11 +50,7 @@ describe('Redis in trouble, under load', { skip: noRedis }, () => {
       await scenery.calls.more(100)
       await end()
       await scenery.areDegraded(false)
-      await scenery.calls.more(60)
-      await scenery.calls.stop()
-      assertNobodyNoticed(scenery, begunAt, awayAt)
-      await assertShared(scenery)
-      await scenery.assertBooks()
+      await assertWell(scenery, begunAt, awayAt)
     })
   }
 
@@ -66,11 +62,7 @@ describe('Redis in trouble, under load', { skip: noRedis }, () => {
     await server.kill()
     await server.start()
     await scenery.areDegraded(false)
-    await scenery.calls.more(60)
-    await scenery.calls.stop()
-    assertNobodyNoticed(scenery, begunAt, Number.POSITIVE_INFINITY)
-    await assertShared(scenery)
-    await scenery.assertBooks()
+    await assertWell(scenery, begunAt, Number.POSITIVE_INFINITY)
   })
 
   it('emptied: no client notices; what Redis forgets is forgotten, and counted anew from there', async () => {

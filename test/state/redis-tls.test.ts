@@ -33,9 +33,12 @@ test('rediss:// is spoken to where its certificate is trusted, and counts as awa
   const port = await freePort()
   const files = ['--tls-cert-file', certificate, '--tls-key-file', key, '--tls-ca-cert-file', certificate]
   const server = await startRedis(['--port', '0', '--tls-port', String(port), '--tls-auth-clients', 'no', ...files])
-  const [opened, connection, redisUrl] = ['./opened.ts', '../../src/state/connection.ts', '../../src/state/redis-url.ts'].map(
-    path => new URL(path, import.meta.url).href,
-  )
+  const [opened, connection, redisUrl, clock] = [
+    './opened.ts',
+    '../../src/state/connection.ts',
+    '../../src/state/redis-url.ts',
+    '../../src/core/clock.ts',
+  ].map(path => new URL(path, import.meta.url).href)
   const script = `
     const { opened } = await import(${JSON.stringify(opened)})
     const { store, changes } = await opened('rediss://localhost:${port}', { commandTimeoutMs: 1000 })
@@ -45,8 +48,9 @@ test('rediss:// is spoken to where its certificate is trusted, and counts as awa
     // Given up in the middle of a handshake, again and again: nothing of it may end the process.
     const { connect } = await import(${JSON.stringify(connection)})
     const { parseRedisUrl } = await import(${JSON.stringify(redisUrl)})
+    const { systemClock } = await import(${JSON.stringify(clock)})
     for (let times = 0; times < 60; times++) {
-      const one = connect(parseRedisUrl('rediss://localhost:${port}'), Math.random, { lost() {}, ready() {}, message() {} })
+      const one = connect(parseRedisUrl('rediss://localhost:${port}'), systemClock, Math.random, { lost() {}, ready() {}, message() {} })
       await new Promise(resolve => setTimeout(resolve, Math.random() * 12))
       one.close()
     }`

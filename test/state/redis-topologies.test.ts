@@ -7,6 +7,7 @@ import type { Want } from '../../src/core/store.ts'
 import { noRedis } from '../support/redis-server.ts'
 import { type RedisCluster, startCluster, startWatched, type WatchedRedis } from '../support/redis-topologies.ts'
 import { until } from '../support/running.ts'
+import { tcpProxy } from '../support/tcp-proxy.ts'
 import { type OpenedStore, opened } from './opened.ts'
 import { storeSuite } from './store-suite.ts'
 
@@ -126,5 +127,23 @@ describe('a master with sentinels', { skip: noRedis }, () => {
     assert.ok(backAfterMs < 1_000, `back ${backAfterMs} ms after the replica took over`)
     for (let times = 0; times < 5; times++) await call()
     await until('it knows everything', async () => Number(await redis.replica.command('get', `test:{${name}}:sum`)) === 2 * calls)
+  })
+  it('named anew while its sentinel is being asked for it, it is asked for again', async () => {
+    const one = await startWatched(1)
+    const sentinel = await tcpProxy(one.sentinelPorts[0]!)
+    try {
+      const { changes } = await openStore(`redis-sentinel://127.0.0.1:${sentinel.port}/lead`)
+      assert.deepEqual(changes, [])
+      // Longer, there and back, than a sentinel is waited for: from now on it is being asked all the time.
+      sentinel.delay(700)
+      await one.master.kill()
+      await one.takenOver()
+      await sleep(1_500)
+      sentinel.delay(0)
+      await until('it is back', () => changes.at(-1) === 'back', 5_000)
+    } finally {
+      await sentinel.close()
+      await one.stop()
+    }
   })
 })

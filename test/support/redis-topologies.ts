@@ -53,6 +53,7 @@ export interface WatchedRedis {
   readonly master: RedisServer
   readonly replica: RedisServer
   readonly url: string
+  readonly sentinelPorts: readonly number[]
   /** Resolves when all sentinels call the replica the master. */
   takenOver(): Promise<void>
   stop(): Promise<void>
@@ -60,7 +61,8 @@ export interface WatchedRedis {
 
 const NAME = 'lead'
 
-export async function startWatched(): Promise<WatchedRedis> {
+/** @param watching how many sentinels; more than half of them have to agree */
+export async function startWatched(watching = 3): Promise<WatchedRedis> {
   const master = await startRedis()
   const replica = await startRedis(['--replicaof', '127.0.0.1', String(master.port)])
   await until(
@@ -68,15 +70,17 @@ export async function startWatched(): Promise<WatchedRedis> {
     async () => (await replica.command('info', 'replication')).includes('master_link_status:up'),
     10_000,
   )
-  const settings = `sentinel monitor ${NAME} 127.0.0.1 ${master.port} 2
+  const settings = `sentinel monitor ${NAME} 127.0.0.1 ${master.port} ${Math.floor(watching / 2) + 1}
 sentinel down-after-milliseconds ${NAME} 500
 sentinel failover-timeout ${NAME} 1000
 `
-  const sentinels = await Promise.all([0, 1, 2].map(() => startRedis([], redisPrograms[0], settings)))
+  const sentinels = await Promise.all(Array.from({ length: watching }, () => startRedis([], redisPrograms[0], settings)))
   await until(
     'the sentinels know each other',
     async () =>
-      (await Promise.all(sentinels.map(one => one.command('sentinel', 'sentinels', NAME)))).every(others => others.length === 2),
+      (await Promise.all(sentinels.map(one => one.command('sentinel', 'sentinels', NAME)))).every(
+        others => others.length === watching - 1,
+      ),
     10_000,
   )
   const leads = async (sentinel: RedisServer) =>
@@ -85,6 +89,7 @@ sentinel failover-timeout ${NAME} 1000
     master,
     replica,
     url: `redis-sentinel://${sentinels.map(({ port }) => `127.0.0.1:${port}`).join(',')}/${NAME}`,
+    sentinelPorts: sentinels.map(({ port }) => port),
     takenOver: () =>
       until('the sentinels name the replica', async () => (await Promise.all(sentinels.map(leads))).every(yes => yes), 20_000),
     async stop() {

@@ -95,6 +95,15 @@ export async function underLoad(scene: Stage): Promise<UnderLoad> {
   }
 }
 
+/** What holds when all is well again: nobody has noticed, the limits are one again, and the books agree. */
+export async function assertWell(scenery: UnderLoad, begunAt: number, awayAt: number): Promise<void> {
+  await scenery.calls.more(60)
+  await scenery.calls.stop()
+  assertNobodyNoticed(scenery, begunAt, awayAt)
+  await assertShared(scenery)
+  await scenery.assertBooks()
+}
+
 const COMMAND_TIMEOUT_MS = 100
 /** One process is both gateways, their clients and their upstreams. */
 const OWN_MS = 100
