@@ -70,6 +70,9 @@ export async function startWatched(watching = 3): Promise<WatchedRedis> {
     async () => (await replica.command('info', 'replication')).includes('master_link_status:up'),
     10_000,
   )
+  // Its link is up before it is sent what is written from then on.
+  await master.command('set', 'written', 'later')
+  await until('the replica has what is written', async () => (await replica.command('get', 'written')) === 'later', 10_000)
   const settings = `sentinel monitor ${NAME} 127.0.0.1 ${master.port} ${Math.floor(watching / 2) + 1}
 sentinel down-after-milliseconds ${NAME} 500
 sentinel failover-timeout ${NAME} 1000
