@@ -13,6 +13,8 @@ export interface Children {
   file(name: string, text: string): string
   /** @param module relative to this folder  @param output a file for its standard output; dropped when left out */
   start(name: string, module: string, args: readonly string[], options?: StartOptions): ChildProcess
+  /** A process that was started otherwise becomes one of them. */
+  adopt(name: string, child: ChildProcess, output?: string): ChildProcess
   /** What `pick` finds in a message of the child. Rejects when it takes too long. */
   heard<Value>(child: ChildProcess, pick: (message: never) => Value | undefined): Promise<Value>
   /** Asks it to end, and waits until it has. */
@@ -22,6 +24,8 @@ export interface Children {
 export interface StartOptions {
   readonly execArgs?: readonly string[]
   readonly output?: string
+  /** On top of what the bench has itself. */
+  readonly env?: Readonly<Record<string, string>>
 }
 
 export const FAILED = 2
@@ -48,11 +52,19 @@ export function children(): Children {
     name: string,
     module: string,
     args: readonly string[],
-    { execArgs = [], output }: StartOptions = {},
+    { execArgs = [], output, env }: StartOptions = {},
   ): ChildProcess {
     const out = output === undefined ? 'ignore' : openSync(output, 'a')
     const path = fileURLToPath(new URL(module, import.meta.url))
-    const child = spawn(process.execPath, [...execArgs, path, ...args], { stdio: ['ignore', out, 'pipe', 'ipc'], cwd: folder })
+    const child = spawn(process.execPath, [...execArgs, path, ...args], {
+      stdio: ['ignore', out, 'pipe', 'ipc'],
+      cwd: folder,
+      env: { ...process.env, ...env },
+    })
+    return adopt(name, child, output)
+  }
+
+  function adopt(name: string, child: ChildProcess, output?: string): ChildProcess {
     let said = ''
     running.add(child)
     child.stderr!.on('data', chunk => {
@@ -77,6 +89,7 @@ export function children(): Children {
       return path
     },
     start,
+    adopt,
     heard: (child, pick) =>
       new Promise((resolve, reject) => {
         const timer = setTimeout(

@@ -38,7 +38,7 @@ function eventsIn(chunk: Buffer): number {
 }
 
 function run(load: Load): void {
-  const { port, path, body, connections, stream, leadInMs, windowMs, perSecond } = load
+  const { port, path, body, connections, stream, leadInMs, windowMs, perSecond, headers = [] } = load
   const everyMs = perSecond === undefined ? undefined : (1_000 * connections) / perSecond
   const head = [
     `POST ${path} HTTP/1.1`,
@@ -46,6 +46,7 @@ function run(load: Load): void {
     'content-type: application/json',
     `authorization: Bearer ${CLIENT_KEY}`,
     `content-length: ${Buffer.byteLength(body)}`,
+    ...headers,
   ]
   const request = Buffer.from(head.join('\r\n') + HEAD_END + body)
   let phase: 'lead-in' | 'window' | 'over' = 'lead-in'

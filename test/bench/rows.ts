@@ -8,6 +8,8 @@ export interface Load {
   readonly body: string
   readonly connections: number
   readonly stream: boolean
+  /** Further ones, as lines. */
+  readonly headers?: readonly string[]
   /** All connections together; undefined: as many as can be answered. */
   readonly perSecond?: number | undefined
   /** The load before the measured time: the first of a row for the compilers, the others to reach the same state again. */
@@ -19,6 +21,10 @@ export interface Row {
   readonly name: string
   /** What the CPU time and the rate are counted by. */
   readonly per: 'call' | 'event'
+  /** So many relays it may cost at most; undefined: it has another limit. */
+  readonly mostRelays?: number
+  /** So many milliseconds it may add at most to the median. */
+  readonly mostAddedMs?: number
   /** The bare relay sends a call on to the path that it came to. */
   readonly relayPath: string
   readonly body: string
@@ -42,6 +48,10 @@ export const MESSAGES_PATH = '/v1/messages'
 /** Routes of the gateway under test: the upstream speaks the client's own dialect, or another one. */
 export const SAME_DIALECT = 'relayed'
 export const OTHER_DIALECT = 'translated'
+/** … or the first target refuses every call, so that its circuit is open. */
+export const FAILOVER = 'failover'
+/** Where the upstream refuses every call. */
+export const DOWN_PATH = '/down'
 
 /** A stream of the upstream: so many events before its terminator, one every so often. Slow enough that each is a read of its own. */
 export const STREAM_EVENTS = 200
@@ -77,13 +87,13 @@ const CALLS = {
   windowMs: 2_500,
 } as const
 
-/** The first row is the one that has a limit. */
 export const ROWS: readonly Row[] = [
-  { ...CALLS, name: 'whole call, 1 KB', perSecond: 3_000, body: conversation(SAME_DIALECT, 1_000) },
+  { ...CALLS, name: 'whole call, 1 KB', mostRelays: 1.5, perSecond: 3_000, body: conversation(SAME_DIALECT, 1_000) },
   {
     ...CALLS,
     name: `stream, ${STREAM_EVENTS} events, 100 at once`,
     per: 'event',
+    mostRelays: 1.25,
     body: conversation(SAME_DIALECT, 1_000, true),
     connections: 100,
     stream: true,
@@ -92,13 +102,34 @@ export const ROWS: readonly Row[] = [
     // Whole streams, so that as many begin as end.
     windowMs: 2 * STREAM_MS,
   },
-  { ...CALLS, name: 'whole call, 100 KB', body: conversation(SAME_DIALECT, 100_000) },
-  { ...CALLS, name: 'whole call, translated', relayPath: MESSAGES_PATH, body: conversation(OTHER_DIALECT, 1_000) },
+  { ...CALLS, name: 'whole call, 100 KB', mostRelays: 1.4, body: conversation(SAME_DIALECT, 100_000) },
+  {
+    ...CALLS,
+    name: "whole call, primary's circuit open, fallback answers",
+    mostRelays: 1.6,
+    perSecond: 3_000,
+    body: conversation(FAILOVER, 1_000),
+  },
+  {
+    ...CALLS,
+    name: 'whole call, translated',
+    mostRelays: 2.5,
+    relayPath: MESSAGES_PATH,
+    body: conversation(OTHER_DIALECT, 1_000),
+  },
   {
     ...CALLS,
     name: 'whole call, with a client’s limits and budget in Redis on the same machine',
+    mostRelays: 2.2,
     body: conversation(SAME_DIALECT, 1_000),
     limited: true,
   },
-  { ...CALLS, name: 'whole call, one connection', body: conversation(SAME_DIALECT, 1_000), connections: 1, warmUpMs: 500 },
+  {
+    ...CALLS,
+    name: 'whole call, one connection',
+    body: conversation(SAME_DIALECT, 1_000),
+    connections: 1,
+    mostAddedMs: 0.2,
+    warmUpMs: 500,
+  },
 ]

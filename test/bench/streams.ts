@@ -15,6 +15,8 @@ export const PER_SECOND = 20
 const BEGIN_MS = 4_000
 const WATCH_MS = 8_000
 const EVENT_END = '\n\n'
+/** What the streams may take of resident memory. */
+const MOST_MB = 150
 
 /** Milliseconds between two events of a stream. */
 interface Pace {
@@ -44,7 +46,7 @@ export async function streamsSection(own: Children): Promise<string> {
     const told = ({ p50, p99 }: Pace) => `p50 ${p50.toFixed(1)} ms, p99 ${p99.toFixed(1)} ms`
     return [
       `${STREAMS} open streams, ${PER_SECOND} events a second each`,
-      `  resident memory   ${mb(open.residentBytes)} MB (idle ${mb(idle.residentBytes)} MB)`,
+      `  resident memory   ${mb(open.residentBytes)} MB (idle ${mb(idle.residentBytes)} MB): ${mb(open.residentBytes - idle.residentBytes)} MB for the streams; at most ${MOST_MB}`,
       `  in use            ${mb(open.usedBytes)} MB (idle ${mb(idle.usedBytes)} MB): ${perStream} KB per stream`,
       `  between events    ${told(pace)} (straight from the upstream: ${told(direct)})`,
       '',

@@ -25,6 +25,17 @@ export function ratios(pairs: readonly Pair[]): readonly number[] {
   return pairs.map(({ relay, gateway }) => gateway.cpuMicros / relay.cpuMicros)
 }
 
+const addedMs = (pairs: readonly Pair[]) => median(pairs.map(({ relay, gateway }) => gateway.p50Ms - relay.p50Ms))
+
+/** @param allowance so many times its limit a row may cost */
+export function limitLine({ name, mostRelays, mostAddedMs }: Row, pairs: readonly Pair[], allowance: number) {
+  const measured = mostRelays === undefined ? addedMs(pairs) : median(ratios(pairs))
+  const most = (mostRelays ?? mostAddedMs!) * allowance
+  const isOver = measured > most
+  const unit = mostRelays === undefined ? 'ms added' : '× the relay'
+  return { isOver, text: `${name}: ${measured.toFixed(2)} ${unit}; at most ${most.toFixed(2)}: ${isOver ? 'over' : 'ok'}` }
+}
+
 const HEAD = [
   'row',
   'per',
@@ -61,7 +72,7 @@ function line({ name, per }: Row, pairs: readonly Pair[]): readonly string[] {
     `${Math.min(...all).toFixed(2)}–${Math.max(...all).toFixed(2)}`,
     times('relay'),
     times('gateway'),
-    median(pairs.map(({ relay, gateway }) => gateway.p50Ms - relay.p50Ms)).toFixed(2),
+    addedMs(pairs).toFixed(2),
     rate('relay'),
     rate('gateway'),
   ]

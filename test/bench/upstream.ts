@@ -1,7 +1,7 @@
 /** The provider of the bench: answers at once with the same bytes, in two dialects, whole or as a stream with one event per write. */
 import { createServer, type ServerResponse } from 'node:http'
 import { announce } from './announce.ts'
-import { EVENT_EVERY_MS, MESSAGES_PATH, STREAM_EVENTS } from './rows.ts'
+import { DOWN_PATH, EVENT_EVERY_MS, MESSAGES_PATH, STREAM_EVENTS } from './rows.ts'
 
 const CONTENT = 'A whole answer of ordinary length. '.repeat(18)
 const ANSWER = Buffer.from(
@@ -73,6 +73,7 @@ const server = createServer((req, res) => {
     streams ||= chunk.includes('"stream":true')
   })
   req.on('end', () => {
+    if (req.url!.startsWith(DOWN_PATH)) return res.writeHead(503, { 'content-length': 0 }).end()
     if (streams) return stream(res)
     const body = req.url === MESSAGES_PATH ? MESSAGE : ANSWER
     res.writeHead(200, { 'content-type': 'application/json', 'content-length': body.length })

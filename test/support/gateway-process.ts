@@ -20,6 +20,10 @@ export interface Memory {
   readonly residentBytes: number
   /** What its heap and its buffers hold. */
   readonly usedBytes: number
+  /** How many files and connections are open. */
+  readonly descriptors: number
+  /** What keeps its event loop going, by kinds: connections, timers, requests to the system. */
+  readonly waitsFor: readonly string[]
 }
 
 const MAIN = fileURLToPath(new URL('../../src/main.ts', import.meta.url))

@@ -1,4 +1,5 @@
-/** Loaded into a process of whose memory a test wants to know: what is in use once the garbage has been collected. */
+/** Loaded into a process of which a test wants to know what it holds: what is in use once the garbage has been collected. */
+import { readdirSync } from 'node:fs'
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 
@@ -9,7 +10,12 @@ process.on('message', message => {
   if (message !== 'memory') return
   collect()
   const { rss, heapUsed, external } = process.memoryUsage()
-  process.send!({ residentBytes: rss, usedBytes: heapUsed + external })
+  process.send!({
+    residentBytes: rss,
+    usedBytes: heapUsed + external,
+    descriptors: readdirSync('/dev/fd').length,
+    waitsFor: process.getActiveResourcesInfo().toSorted(),
+  })
 })
 // It does not keep the process alive.
 process.channel?.unref()
