@@ -4,10 +4,12 @@
  */
 import type { Answer, Outcome, Role, StandIn, Step, Target } from '../core/attempt.ts'
 import { type Stopper, stopper } from '../core/stop.ts'
-import { attempt, lateAfterMs, UNWANTED } from './attempt.ts'
+import { attempt } from './attempt.ts'
 import type { Gateway, Journey } from './gateway.ts'
+import { lateAfterMs } from './late.ts'
 import { standIn } from './recall.ts'
 import { type Decision, decide, exhausted, goesOn, lastResort, notTried } from './steps.ts'
+import { UNWANTED } from './trying.ts'
 
 /** The answer of the first step that gives one. Throws the Fault that the client is to be told when none does. */
 export async function firstAnswer(gateway: Gateway, journey: Journey): Promise<Answer> {
