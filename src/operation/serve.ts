@@ -121,6 +121,11 @@ function retirement(server: ClientServer, clock: Clock, settled: () => Promise<v
   }
 }
 
+/**
+ * What is on its way to us when the signal comes still gets an answer: until then connections that are idle stay open, for a call that is
+ * sent into one just as we close it has no answer, and nobody can tell whether it was begun.
+ */
+const ON_THE_WAY_MS = 250
 /** Time for last words to reach clients that still read. */
 const LAST_WORDS_MS = 500
 /** Time for what is to be closed, and for what is to be written somewhere else. */
@@ -147,7 +152,7 @@ function stopping({ server, readiness: state, log: logged, drainMs }: Stopped, c
     })
     state.drain()
     logged.info('draining', { calls: server.active() })
-    await Promise.race([idle(server, drainMs()), hurried])
+    await Promise.race([idle(server, drainMs(), ON_THE_WAY_MS), hurried])
     server.endAll()
     await idle(server, LAST_WORDS_MS)
     server.app.server.closeAllConnections()
@@ -159,13 +164,18 @@ function stopping({ server, readiness: state, log: logged, drainMs }: Stopped, c
   }
 }
 
-/** Resolves when nothing is under way any more, or after `mostMs`. Connections that fall idle meanwhile are closed. */
-function idle(server: ClientServer, mostMs: number): Promise<void> {
-  const until = systemClock.ticks() + mostMs
+/**
+ * Resolves when nothing is under way any more, or after `mostMs`. Connections that fall idle meanwhile are closed.
+ * @param leastMs until then it waits in any case, and closes none
+ */
+function idle(server: ClientServer, mostMs: number, leastMs = 0): Promise<void> {
+  const startedTicks = systemClock.ticks()
   return new Promise(resolve => {
     const timer = setInterval(() => {
+      const waitedMs = systemClock.ticks() - startedTicks
+      if (waitedMs < Math.min(leastMs, mostMs)) return
       server.closeIdle()
-      if (server.active() > 0 && systemClock.ticks() < until) return
+      if (server.active() > 0 && waitedMs < mostMs) return
       clearInterval(timer)
       resolve()
     }, LOOK_EVERY_MS)
