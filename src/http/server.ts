@@ -24,8 +24,12 @@ export interface ServerOptions {
 
 export interface ClientServer {
   readonly app: FastifyInstance
+  /** Serves a connection that somebody else has accepted. */
+  take(socket: Socket): void
   /** Requests that have not been answered to the end, or whose clients have not taken all of it yet. */
   active(): number
+  /** How many requests there have been, those that Fastify answers by itself left out. */
+  begun(): number
   /** Whether a call that began with this gateway is not over yet. */
   uses(gateway: Gateway): boolean
   /** Closes connections over which nothing is asked at present. */
@@ -97,6 +101,10 @@ export function clientServer(
   app.setErrorHandler((error, request, reply) => refuse(request, reply, httpFault(error, maxBodyBytes)))
   app.setNotFoundHandler((request, reply) => refuse(request, reply, noSuchUrl(request.method, request.url)))
 
+  app.addHook('onRequest', (_, reply, done) => {
+    if (!readiness.keepsConnections()) reply.header('connection', 'close')
+    done()
+  })
   addHealth(app, readiness)
   addTwins(app, current, readiness)
   app.register(async models => {
@@ -123,8 +131,21 @@ export function clientServer(
     })
   })
 
+  let taken = 0
+  function take(socket: Socket): void {
+    // A server that listens begins to keep count of its connections, and to look for slow senders, when it says so.
+    if (!app.server.listening && taken === 0) app.server.emit('listening')
+    if (taken >= MAX_CONNECTIONS) return void socket.destroy()
+    taken++
+    socket.once('close', () => taken--)
+    socket.setNoDelay(true)
+    app.server.emit('connection', socket)
+  }
+
   return {
     app,
+    take,
+    begun: inHand.begun,
     active: () => inHand.all().length,
     uses: one => inHand.all().some(each => each.gateway === one),
     closeIdle: () => app.server.closeIdleConnections(),

@@ -1,8 +1,9 @@
 /*
  * Calls at a steady rate, whatever becomes of the ones before: whole answers and streams, half of them over connections that are kept and
  * half over one of their own. It reads as the clients of providers do: who is refused with `x-should-retry: true` waits for as long as he is
- * told and asks again, twice at most, and that is counted; anything else that is not the answer is a failed call, a connection that breaks
- * above all.
+ * told and asks again, twice at most, and that is counted. So is a kept connection that turns out to be closed when a call is sent over it,
+ * which no server can rule out: it closes one that is idle, and the next call is already on its way. Anything else that is not the answer is
+ * a failed call.
  */
 import { Agent, type IncomingMessage, request } from 'node:http'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -20,6 +21,8 @@ export interface Loaded {
   readonly streams: number
   /** Refusals that said that one should ask again, by their codes. */
   readonly asked: Readonly<Record<string, number>>
+  /** Calls that were sent into a kept connection just as it was closed, and sent again. */
+  readonly crossed: number
   /** What went wrong, by call. */
   readonly failed: readonly string[]
 }
@@ -39,13 +42,18 @@ export function callLoad({ url, perSecond, text, model = 'r' }: CallLoadOptions)
   const underWay = new Set<Promise<void>>()
   const asked: Record<string, number> = {}
   const failed: string[] = []
-  let [answered, streams, begun] = [0, 0, 0]
+  let [answered, streams, begun, crossed] = [0, 0, 0, 0]
 
   async function call(number: number): Promise<void> {
     const stream = number % 3 === 0
     const body = JSON.stringify({ model, stream, messages: [{ role: 'user', content: 'Hello' }] })
     for (let tries = 1; ; tries++) {
-      const { status, headers, said } = await post(`${url}/v1/chat/completions`, body, number % 2 === 0 ? kept : false)
+      const answer = await post(`${url}/v1/chat/completions`, body, number % 2 === 0 ? kept : false)
+      if (answer === 'crossed') {
+        crossed++
+        continue
+      }
+      const { status, headers, said } = answer
       if (status === 503 && headers['x-should-retry'] === 'true' && tries < MOST_TRIES) {
         const { code } = JSON.parse(said).error
         asked[code] = (asked[code] ?? 0) + 1
@@ -78,7 +86,7 @@ export function callLoad({ url, perSecond, text, model = 'r' }: CallLoadOptions)
       clearInterval(timer)
       await Promise.all(underWay)
       kept.destroy()
-      return { answered, streams, asked, failed }
+      return { answered, streams, asked, crossed, failed }
     },
   }
 }
@@ -89,17 +97,22 @@ interface Answer {
   readonly said: string
 }
 
-function post(url: string, body: string, agent: Agent | false): Promise<Answer> {
+function post(url: string, body: string, agent: Agent | false): Promise<Answer | 'crossed'> {
   return new Promise((resolve, reject) => {
+    let isHeard = false
     const headers = { 'content-type': 'application/json', 'content-length': Buffer.byteLength(body) }
     const asked = request(url, { method: 'POST', agent, headers }, answer => {
+      isHeard = true
       let said = ''
       answer.setEncoding('utf8')
       answer.on('data', chunk => (said += chunk))
       answer.on('end', () => resolve({ status: answer.statusCode!, headers: answer.headers, said }))
       answer.on('error', reject)
     })
-    asked.on('error', reject)
+    asked.on('error', (error: Error & { code?: string }) => {
+      if (asked.reusedSocket && error.code === 'ECONNRESET' && !isHeard) resolve('crossed')
+      else reject(error)
+    })
     asked.end(body)
   })
 }

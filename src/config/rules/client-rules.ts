@@ -81,6 +81,17 @@ export function listenerRules(ground: Ground): void {
   }
 }
 
+/** Workers know nothing of each other but what is in Redis: without it each would have limits, budgets and circuits of its own. */
+export function workerRules({ tree, report }: Ground): void {
+  const { workers } = asObject(tree.server) ?? {}
+  if (workers !== 'auto' && !(Number(workers) > 1)) return
+  if (asObject(tree.state)?.redis !== undefined) return
+  report(
+    ['server', 'workers'],
+    'more than one process needs state.redis, where they share circuits, limits and budgets: set it, or leave workers at 1',
+  )
+}
+
 function isReachable(address: Address | undefined): boolean {
   return address !== undefined && !isLoopback(address.host)
 }
