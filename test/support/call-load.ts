@@ -13,6 +13,8 @@ export interface CallLoad {
   stop(): Promise<Loaded>
   /** So far, for who waits for some. */
   begun(): number
+  /** Now. */
+  underWay(): number
 }
 
 export interface Loaded {
@@ -82,6 +84,7 @@ export function callLoad({ url, perSecond, text, model = 'r' }: CallLoadOptions)
   }, 2)
   return {
     begun: () => begun,
+    underWay: () => underWay.size,
     async stop() {
       clearInterval(timer)
       await Promise.all(underWay)
