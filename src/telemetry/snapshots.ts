@@ -64,12 +64,7 @@ export function mergedSnapshot(all: readonly Snapshot[], isShared: (providerName
   return [...families.values()].map(({ family, values }) => ({ ...family, values: [...values.values()] }))
 }
 
-function together(
-  { name, aggregator }: Family,
-  one: Value,
-  another: Value,
-  isShared: (providerName: string) => boolean,
-): Value {
+function together({ name, aggregator }: Family, one: Value, another: Value, isShared: (providerName: string) => boolean): Value {
   const merge =
     name === 'llm_spend_usd' && isShared(String(one.labels.provider))
       ? Math.max
@@ -97,7 +92,11 @@ export async function exposition(
   for (const family of families) {
     // There the family of a counter is named without the ending of its series.
     const name = isOpen && family.type === 'counter' ? family.name.replace(/_total$/, '') : family.name
-    registry.registerMetric({ name: family.name, type: family.type, get: async () => ({ ...(await family.get()), name }) } as unknown as Metric)
+    registry.registerMetric({
+      name: family.name,
+      type: family.type,
+      get: async () => ({ ...(await family.get()), name }),
+    } as unknown as Metric)
   }
   return { text: await registry.metrics(), contentType: registry.contentType }
 }

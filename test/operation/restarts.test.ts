@@ -42,12 +42,17 @@ routes: {r: [p/m]}
       instances[at] = await startedFrom(folder, file)
     }
     const { answered, streams, asked, crossed, failed } = await load.stop()
-    context.diagnostic(`${answered} calls, ${streams} of them streams; asked again: ${JSON.stringify(asked)}, crossed: ${crossed}`)
+    context.diagnostic(
+      `${answered} calls, ${streams} of them streams; asked again: ${JSON.stringify(asked)}, crossed: ${crossed}`,
+    )
     assert.deepEqual([failed, failed.length > 0 ? front.broken : []], [[], []])
     // Without waiting before idle connections are closed there are several at every restart.
     assert.ok(crossed <= RESTARTS, `${crossed} crossed`)
     assert.equal(answered, load.begun())
-    assert.deepEqual(Object.keys(asked).filter(code => code !== 'draining'), [])
+    assert.deepEqual(
+      Object.keys(asked).filter(code => code !== 'draining'),
+      [],
+    )
   } finally {
     await front.close()
     for (const { child, ended } of instances) {

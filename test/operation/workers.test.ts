@@ -69,7 +69,11 @@ routes: {r: {targets: [p/m], fallbacks: [other/m]}}
 
   test('the reading of a new file reaches both, and a bad one neither', () =>
     during(yaml(), async gateway => {
-      await gateway.write(yaml().replaceAll(`answer: ${TEXT}`, 'answer: something else').replace(/test-\d+/, `test-${gateways - 1}`))
+      await gateway.write(
+        yaml()
+          .replaceAll(`answer: ${TEXT}`, 'answer: something else')
+          .replace(/test-\d+/, `test-${gateways - 1}`),
+      )
       const told = await gateway.admin('/admin/reload', 'POST')
       assert.equal(told.result, 'applied')
       const said = async () => {
@@ -131,7 +135,7 @@ routes: {r: {targets: [p/m], fallbacks: [other/m]}}
       assert.equal(await gateway.metric('llm_requests_total'), answered + crossed)
     }))
 
-  test('workers that could not begin do not take the place of those that do', () =>
+  test('a file that would leave them without Redis changes nothing', () =>
     during(yaml(', max_body: 1MB'), async gateway => {
       const old = await workersOf(gateway)
       const text = await readFile(gateway.file, 'utf8')

@@ -1,4 +1,4 @@
-/** Rules of `clients`, and of who can reach the two listeners. */
+/** Rules of `clients`, of who can reach the two listeners, and of the processes behind them. */
 import { createHash } from 'node:crypto'
 import { asObject } from '../../core/json.ts'
 import { type Address, isLoopback, parseAddress } from '../notation.ts'
@@ -84,7 +84,8 @@ export function listenerRules(ground: Ground): void {
 /** Workers know nothing of each other but what is in Redis: without it each would have limits, budgets and circuits of its own. */
 export function workerRules({ tree, report }: Ground): void {
   const { workers } = asObject(tree.server) ?? {}
-  if (workers !== 'auto' && !(Number(workers) > 1)) return
+  const isNumber = typeof workers === 'number' || typeof workers === 'string'
+  if (workers !== 'auto' && !(isNumber && Number(workers) > 1)) return
   if (asObject(tree.state)?.redis !== undefined) return
   report(
     ['server', 'workers'],

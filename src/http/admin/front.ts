@@ -36,11 +36,20 @@ export interface FrontOptions {
   readonly askAll: (question: AdminQuestion) => Promise<readonly AdminAnswer[]>
 }
 
+// biome-ignore lint/suspicious/noExplicitAny: a worker's answer is our own, and is looked at field by field
 type Json = Readonly<Record<string, any>>
 
 /** Of pages of which every worker has a part: how the parts become one, the first of them being the one to begin with. */
 const PARTS: ReadonlyMap<string, (parts: readonly Json[]) => Json> = new Map([
-  ['/admin/requests', parts => ({ requests: parts.flatMap(part => part.requests).sort(byTime).slice(0, MOST_REQUESTS) })],
+  [
+    '/admin/requests',
+    parts => ({
+      requests: parts
+        .flatMap(part => part.requests)
+        .sort(byTime)
+        .slice(0, MOST_REQUESTS),
+    }),
+  ],
   ['/admin/targets', parts => withSums(parts, 'targets', one => one.target)],
   ['/admin/keys', parts => withSums(parts, 'keys', one => `${one.provider} ${one.name}`)],
   ['/admin/spend', spendOfAll],
@@ -74,7 +83,14 @@ function spendOfAll([first, ...others]: readonly Json[]): Json {
 /** The only orders that ask and change nothing. */
 const READS_ONLY = new Set(['/admin/explain'])
 const PASSED_ON = ['authorization', 'content-type', 'accept']
-const RETURNED = ['content-type', 'x-should-retry', 'content-security-policy', 'cache-control', 'referrer-policy', 'x-content-type-options']
+const RETURNED = [
+  'content-type',
+  'x-should-retry',
+  'content-security-policy',
+  'cache-control',
+  'referrer-policy',
+  'x-content-type-options',
+]
 
 export function adminFront(options: FrontOptions): FastifyInstance {
   const { token, maxBodyBytes, readiness, scrape, askOne, askAll } = options
@@ -133,5 +149,8 @@ function chosen(
 function give(reply: FastifyReply, answer: AdminAnswer | undefined) {
   if (answer === undefined) return reply.code(503).header('x-request-id', randomUUID()).send({ status: 'no worker is ready' })
   for (const name of RETURNED) if (answer.headers[name] !== undefined) reply.header(name, answer.headers[name])
-  return reply.code(answer.status).header('x-request-id', answer.headers['x-request-id'] ?? randomUUID()).send(Buffer.from(answer.body))
+  return reply
+    .code(answer.status)
+    .header('x-request-id', answer.headers['x-request-id'] ?? randomUUID())
+    .send(Buffer.from(answer.body))
 }

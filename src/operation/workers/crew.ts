@@ -48,7 +48,7 @@ export function crew({ size, clock, log, enlist }: CrewOptions): Crew {
   const leaving = new Set<Member>()
   /** Of those that are no more. */
   let past: Snapshot = []
-  let waiting: Socket[] = []
+  const waiting: Socket[] = []
   let turn = 0
   let quickEnds = 0
   let isStopping = false
@@ -122,7 +122,8 @@ export function crew({ size, clock, log, enlist }: CrewOptions): Crew {
       if (isStopping) return true
       const one = await add()
       if ('code' in one) {
-        if (!isStopping) log.error('worker not ready', { code: one.code, signal: one.signal, remedy: 'the others stay as they were' })
+        if (!isStopping)
+          log.error('worker not ready', { code: one.code, signal: one.signal, remedy: 'the others stay as they were' })
         return false
       }
       ready = ready.filter(other => other !== old)

@@ -44,7 +44,11 @@ async function answer({ admin, metrics, changes }: Instance, question: Question)
   switch (question.of) {
     case 'admin': {
       const { method, url, headers, body } = question
-      const { statusCode, headers: said, payload } = await admin.inject({ method, url, headers, ...(body !== undefined && { payload: body }) })
+      const {
+        statusCode,
+        headers: said,
+        payload,
+      } = await admin.inject({ method, url, headers, ...(body !== undefined && { payload: body }) })
       return { status: statusCode, headers: said as Readonly<Record<string, string>>, body: payload }
     }
     case 'metrics':
