@@ -31,6 +31,8 @@ export interface Requests {
   /** Refuses before there is a call, and does not wait for the rest of the body. */
   refuse(underWay: UnderWay, fault: Fault): void
   all(): readonly UnderWay[]
+  /** How many there are. */
+  size(): number
   /** How many there have been. */
   begun(): number
 }
@@ -79,6 +81,7 @@ export function requests(current: () => Gateway, readiness: Readiness): Requests
       answer(underWay, reply)
     },
     all: kept.all,
+    size: kept.size,
     begun: () => count,
   }
 }
@@ -102,5 +105,6 @@ function places<Each>() {
       free.push(place)
     },
     all: () => taken.filter(each => each !== undefined),
+    size: () => taken.length - free.length,
   }
 }

@@ -12,12 +12,15 @@ import type { Gateway } from '../gateway/gateway.ts'
 import { addTwins } from './admin/twins.ts'
 import { calls } from './calls.ts'
 import { addHealth, type Readiness } from './health.ts'
+import type { Overload } from './overload.ts'
 import { draining, httpFault, noSuchUrl, refuseSocket } from './refusals.ts'
 import { requests, type UnderWay } from './requests.ts'
 
 export interface ServerOptions {
   readonly maxBodyBytes: number
   readonly readiness: Readiness
+  /** Undefined: every call is taken. */
+  readonly overload?: Overload
   /** Times for slow senders; the defaults are for production, tests have less patience. */
   readonly slowSenders?: { readonly headersMs: number; readonly requestMs: number; readonly checkEveryMs: number }
 }
@@ -54,11 +57,11 @@ declare module 'fastify' {
 /** @param current what counts for a call that comes now */
 export function clientServer(
   current: () => Assembled,
-  { maxBodyBytes, readiness, slowSenders = SLOW_SENDERS }: ServerOptions,
+  { maxBodyBytes, readiness, overload, slowSenders = SLOW_SENDERS }: ServerOptions,
 ): ClientServer {
   const gateway = () => current().gateway
   const inHand = requests(gateway, readiness)
-  const takeCall = calls(inHand, maxBodyBytes)
+  const takeCall = calls(inHand, maxBodyBytes, overload)
   const startedS = Math.floor(gateway().clock.now() / 1000)
   const app = Fastify({
     serverFactory(route) {
@@ -146,7 +149,7 @@ export function clientServer(
     app,
     take,
     begun: inHand.begun,
-    active: () => inHand.all().length,
+    active: inHand.size,
     uses: one => inHand.all().some(each => each.gateway === one),
     closeIdle: () => app.server.closeIdleConnections(),
     endAll() {

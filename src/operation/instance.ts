@@ -12,6 +12,7 @@ import type { Gateway } from '../gateway/gateway.ts'
 import { storeOf } from '../gateway/store-of.ts'
 import { adminServer } from '../http/admin.ts'
 import { readiness } from '../http/health.ts'
+import { overload } from '../http/overload.ts'
 import { type ClientServer, clientServer } from '../http/server.ts'
 import { type Log, log } from '../telemetry/log.ts'
 import { type Metrics, metrics } from '../telemetry/metrics.ts'
@@ -71,7 +72,9 @@ export async function instance(options: InstanceOptions): Promise<Instance> {
     onKeyRefused: () => changes.readSecrets(),
   })
   const state = readiness()
-  const server = clientServer(() => current, { maxBodyBytes: first.server.max_body, readiness: state })
+  const guard = overload({ clock, log: logged, metrics: measured })
+  const server = clientServer(() => current, { maxBodyBytes: first.server.max_body, readiness: state, overload: guard })
+  const unwatch = guard.watch(server.active)
   const retire = retirement(server, clock, async () => {
     current.settle()
     await inside.settle()
@@ -98,6 +101,7 @@ export async function instance(options: InstanceOptions): Promise<Instance> {
   const drainMs = () => current.config.server.drain
   const stop = stopping({ server, readiness: state, log: logged, drainMs, onStopping }, async () => {
     changes.close()
+    unwatch()
     await within(CLOSE_MS, admin.close())
     await within(CLOSE_MS, Promise.all([current.close(), traces?.close(), inside.close()]))
     if (onStopped !== undefined) await within(CLOSE_MS, onStopped())
