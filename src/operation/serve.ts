@@ -27,13 +27,16 @@ export async function serve(options: ServeOptions): Promise<void> {
   return serveWithWorkers(options, config, read.text)
 }
 
+/** Connections that wait to be taken. Beyond it they are not refused: their clients try again after one second, and then after three. */
+export const BACKLOG = 2_048
+
 async function serveAlone(
   { file, version, greeting }: ServeOptions,
   { server, admin, changes, log, stop }: Instance,
   config: InstanceOptions['config'],
 ): Promise<void> {
   const listen = (app: typeof admin, setting: string, { host, port }: { host: string; port: number }) =>
-    app.listen({ host, port }).catch((error: Error) => fail(EXIT.unavailable, `${setting}: ${error.message}`))
+    app.listen({ host, port, backlog: BACKLOG }).catch((error: Error) => fail(EXIT.unavailable, `${setting}: ${error.message}`))
   const publicUrl = await listen(server.app, 'server.listen', config.server.listen)
   const adminUrl = await listen(admin, 'admin.listen', config.admin.listen)
   if (greeting !== undefined) process.stdout.write(greeting(publicUrl, adminUrl))

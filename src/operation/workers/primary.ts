@@ -17,7 +17,7 @@ import { metrics } from '../../telemetry/metrics.ts'
 import { redaction } from '../../telemetry/redaction.ts'
 import { exposition, mergedSnapshot, written } from '../../telemetry/snapshots.ts'
 import { EXIT, fail } from '../exit.ts'
-import type { ServeOptions } from '../serve.ts'
+import { BACKLOG, type ServeOptions } from '../serve.ts'
 import { CLOSE_MS, within } from '../stopping.ts'
 import { crew } from './crew.ts'
 import { member } from './member.ts'
@@ -26,8 +26,6 @@ import { member } from './member.ts'
 const ROLLED = new Set(['server.max_body', 'state', 'telemetry.traces', 'telemetry.webhooks'])
 /** After the drain: for last words and for what is closed then. */
 const LAST_MS = 4_000
-/** As a listener of Node has it. */
-const BACKLOG = 511
 
 export async function serveWithWorkers(options: ServeOptions, started: Config, startedText: string): Promise<void> {
   const { file, env, version, greeting } = options
