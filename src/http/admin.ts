@@ -26,7 +26,7 @@ export interface AdminOptions {
   readonly pages: ConfigurationPages
 }
 
-const MAX_BODY_BYTES = 64 * 1024
+export const MAX_BODY_BYTES = 64 * 1024
 
 /** Operators are few, and none of them is slow. */
 export const LISTENER = {

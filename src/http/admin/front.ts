@@ -6,7 +6,7 @@
 import { randomUUID } from 'node:crypto'
 import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
 import { asObject } from '../../core/json.ts'
-import { LISTENER } from '../admin.ts'
+import { LISTENER, MAX_BODY_BYTES } from '../admin.ts'
 import { addHealth, type Readiness } from '../health.ts'
 import { httpFault, refuseAdmin } from '../refusals.ts'
 import { checkToken } from '../token.ts'
@@ -27,6 +27,7 @@ export interface AdminAnswer {
 
 export interface FrontOptions {
   readonly token: () => string | undefined
+  /** Of a question: a call may be part of it. */
   readonly maxBodyBytes: number
   readonly readiness: Pick<Readiness, 'ready'>
   readonly scrape: (accept: string | undefined) => Promise<{ readonly text: string; readonly contentType: string }>
@@ -94,7 +95,7 @@ const RETURNED = [
 
 export function adminFront(options: FrontOptions): FastifyInstance {
   const { token, maxBodyBytes, readiness, scrape, askOne, askAll } = options
-  const app = Fastify({ bodyLimit: maxBodyBytes, ...LISTENER })
+  const app = Fastify({ bodyLimit: MAX_BODY_BYTES, ...LISTENER })
   app.removeAllContentTypeParsers()
   app.addContentTypeParser('*', { parseAs: 'string' }, (_, body, done) => done(null, body))
   app.setErrorHandler((error, _, reply) => refuseAdmin(reply, httpFault(error, maxBodyBytes)))
@@ -118,7 +119,7 @@ export function adminFront(options: FrontOptions): FastifyInstance {
   app.register(async guarded => {
     // Workers ask for it again. Here it keeps a body out that is nobody's business.
     guarded.addHook('onRequest', async request => checkToken(request.headers.authorization, token()))
-    guarded.route({ method: ['GET', 'POST', 'PUT'], url: '/admin/*', handler: pass })
+    guarded.route({ method: ['GET', 'POST', 'PUT'], url: '/admin/*', bodyLimit: maxBodyBytes, handler: pass })
   })
   return app
 }

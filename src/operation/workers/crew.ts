@@ -78,6 +78,7 @@ export function crew({ size, clock, log, enlist }: CrewOptions): Crew {
 
   function remove(one: Member, ended: Ended): void {
     part(one)
+    ready = ready.filter(other => other !== one)
     all.delete(one)
     leaving.delete(one)
     past = mergedSnapshot([past, ended.counted], () => false)
@@ -126,9 +127,11 @@ export function crew({ size, clock, log, enlist }: CrewOptions): Crew {
           log.error('worker not ready', { code: one.code, signal: one.signal, remedy: 'the others stay as they were' })
         return false
       }
-      ready = ready.filter(other => other !== old)
-      leaving.add(old)
-      old.tell('leave')
+      // One that has ended meanwhile has been replaced already, and then the new one is one too many.
+      const goes = ready.includes(old) ? old : one
+      ready = ready.filter(other => other !== goes)
+      leaving.add(goes)
+      goes.tell('leave')
     }
     return true
   }
