@@ -7,7 +7,7 @@ import { type Examined, examine } from './examine.ts'
 import type { Flaw } from './issues.ts'
 import { notYet } from './not-yet.ts'
 import type { Path, Problem } from './problem.ts'
-import { clientRules, listenerRules } from './rules/client-rules.ts'
+import { clientRules, listenerRules, workerRules } from './rules/client-rules.ts'
 import type { Ground } from './rules/ground.ts'
 import { providerRules } from './rules/provider-rules.ts'
 import { routeRules } from './rules/route-rules.ts'
@@ -77,7 +77,7 @@ function applyRules(tree: unknown, available: ReadonlySet<string>, quote: (path:
     quote,
     report: (path, message, at = 'value') => flaws.push({ path, at, message }),
   }
-  for (const rule of [providerRules, routeRules, clientRules, listenerRules]) rule(ground)
+  for (const rule of [providerRules, routeRules, clientRules, listenerRules, workerRules]) rule(ground)
   return flaws
 }
 

@@ -14,7 +14,6 @@ interface Line {
 }
 
 const TABLE: readonly Line[] = [
-  { path: 'server.workers', refused: value => value !== 1 },
   { path: 'admin.token', refused: isInVault },
   { path: 'providers.*.keys.*', refused: isInVault },
   { path: 'providers.*.keys.*.value', refused: isInVault },

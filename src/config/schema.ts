@@ -23,7 +23,7 @@ const server = z.strictObject({
   workers: z
     .union([count, z.literal('auto', { error: WORKERS })], { error: WORKERS })
     .default(1)
-    .describe('processes that share the port'),
+    .describe('processes that share the port; auto is one per core; more than one needs state.redis'),
 })
 
 const admin = z.strictObject({

@@ -2,9 +2,8 @@
  * The listener for operators. Nothing answers without the token but /metrics, /health and /ready; without a token configured, nothing
  * else answers at all. Each page has a file of its own in the folder of the same name.
  */
-import { randomUUID } from 'node:crypto'
-import Fastify, { type FastifyInstance, type FastifyReply } from 'fastify'
-import type { Fault } from '../core/fault.ts'
+import type { Server } from 'node:http'
+import Fastify, { type FastifyHttpOptions, type FastifyInstance } from 'fastify'
 import { chat } from '../dialects/chat/chat.ts'
 import type { Assembled } from '../gateway/assemble.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
@@ -16,7 +15,7 @@ import { addSpend } from './admin/spend.ts'
 import { addStates } from './admin/states.ts'
 import { healthView } from './admin/views.ts'
 import { addHealth, type Readiness } from './health.ts'
-import { httpFault, noSuchUrl, refuseSocket } from './refusals.ts'
+import { httpFault, noSuchUrl, refuseAdmin, refuseSocket } from './refusals.ts'
 import { checkToken } from './token.ts'
 
 export interface AdminOptions {
@@ -27,22 +26,24 @@ export interface AdminOptions {
   readonly pages: ConfigurationPages
 }
 
-const MAX_BODY_BYTES = 64 * 1024
+export const MAX_BODY_BYTES = 64 * 1024
+
+/** Operators are few, and none of them is slow. */
+export const LISTENER = {
+  requestTimeout: 20_000,
+  http: { headersTimeout: 10_000, requestTimeout: 20_000, connectionsCheckingInterval: 1_000 },
+  forceCloseConnections: true,
+  clientErrorHandler: (error, socket) => refuseSocket(chat, error, socket, false),
+} satisfies FastifyHttpOptions<Server>
 
 export function adminServer({ current, metrics, readiness, pages }: AdminOptions): FastifyInstance {
-  const app = Fastify({
-    bodyLimit: MAX_BODY_BYTES,
-    requestTimeout: 20_000,
-    http: { headersTimeout: 10_000, requestTimeout: 20_000, connectionsCheckingInterval: 1_000 },
-    forceCloseConnections: true,
-    clientErrorHandler: (error, socket) => refuseSocket(chat, error, socket, false),
-  })
+  const app = Fastify({ bodyLimit: MAX_BODY_BYTES, ...LISTENER })
   // Whatever is shown, a script that repeats a key included, holds no secret.
   app.addHook('onSend', async (_, __, payload) => (typeof payload === 'string' ? current().gateway.redact(payload) : payload))
   app.setErrorHandler((error, request, reply) =>
-    refuse(reply, httpFault(error, request.routeOptions.bodyLimit ?? MAX_BODY_BYTES)),
+    refuseAdmin(reply, httpFault(error, request.routeOptions.bodyLimit ?? MAX_BODY_BYTES)),
   )
-  app.setNotFoundHandler((request, reply) => refuse(reply, noSuchUrl(request.method, request.url)))
+  app.setNotFoundHandler((request, reply) => refuseAdmin(reply, noSuchUrl(request.method, request.url)))
 
   addHealth(app, readiness)
   app.get('/metrics', async (request, reply) => {
@@ -63,13 +64,4 @@ export function adminServer({ current, metrics, readiness, pages }: AdminOptions
     addConfiguration(guarded, pages)
   })
   return app
-}
-
-function refuse(reply: FastifyReply, fault: Fault) {
-  return reply
-    .code(fault.status)
-    .header('content-type', 'application/json; charset=utf-8')
-    .header('x-request-id', randomUUID())
-    .header('x-should-retry', 'false')
-    .send(Buffer.from(chat.refusal(fault)))
 }

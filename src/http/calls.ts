@@ -8,6 +8,7 @@ import type { Dialect } from '../core/dialect.ts'
 import { Fault, faultOf } from '../core/fault.ts'
 import { chat } from '../dialects/chat/chat.ts'
 import { serve } from '../gateway/journey.ts'
+import type { Overload } from './overload.ts'
 import { notJson, packed, tooLarge } from './refusals.ts'
 import type { Requests, UnderWay } from './requests.ts'
 
@@ -15,7 +16,11 @@ import type { Requests, UnderWay } from './requests.ts'
 const CALLS: ReadonlyMap<string, Dialect> = new Map([['/v1/chat/completions', chat]])
 
 /** @returns takes a request if it is a call, and says whether it is */
-export function calls(requests: Requests, maxBodyBytes: number): (request: IncomingMessage, raw: ServerResponse) => boolean {
+export function calls(
+  requests: Requests,
+  maxBodyBytes: number,
+  overload: Overload | undefined,
+): (request: IncomingMessage, raw: ServerResponse) => boolean {
   function take(dialect: Dialect, request: IncomingMessage, raw: ServerResponse): void {
     const underWay = requests.begin(request, raw)
     try {
@@ -61,8 +66,9 @@ export function calls(requests: Requests, maxBodyBytes: number): (request: Incom
 
   return (request, raw) => {
     const dialect = request.method === 'POST' ? CALLS.get(pathOf(request.url!)) : undefined
-    if (dialect !== undefined) take(dialect, request, raw)
-    return dialect !== undefined
+    if (dialect === undefined) return false
+    if (overload?.refuses(requests.size(), request, raw) !== true) take(dialect, request, raw)
+    return true
   }
 }
 

@@ -4,21 +4,29 @@ import type { FastifyInstance } from 'fastify'
 
 export interface Readiness {
   ready(): boolean
+  /** Whether a connection may stay open after its answer. */
+  keepsConnections(): boolean
   /** From now on: not ready. */
   drain(): void
+  /** From now on every answer is the last one over its connection; somebody else gets the new ones. */
+  leave(): void
 }
 
 export function readiness(): Readiness {
-  let draining = false
+  let state: 'ready' | 'leaving' | 'draining' = 'ready'
   return {
-    ready: () => !draining,
+    ready: () => state !== 'draining',
+    keepsConnections: () => state === 'ready',
     drain() {
-      draining = true
+      state = 'draining'
+    },
+    leave() {
+      if (state === 'ready') state = 'leaving'
     },
   }
 }
 
-export function addHealth(app: FastifyInstance, state: Readiness): void {
+export function addHealth(app: FastifyInstance, state: Pick<Readiness, 'ready'>): void {
   app.get('/health', async (_, reply) => reply.header('x-request-id', randomUUID()).send({ status: 'ok' }))
   app.get('/ready', async (_, reply) => {
     const ready = state.ready()

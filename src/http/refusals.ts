@@ -3,8 +3,10 @@
 import { randomUUID } from 'node:crypto'
 import { STATUS_CODES } from 'node:http'
 import type { Socket } from 'node:net'
+import type { FastifyReply } from 'fastify'
 import type { Dialect } from '../core/dialect.ts'
 import { Fault, faultOf } from '../core/fault.ts'
+import { chat } from '../dialects/chat/chat.ts'
 
 /** What Fastify throws, as a Fault. */
 export function httpFault(error: unknown, maxBodyBytes: number): Fault {
@@ -64,6 +66,16 @@ export const draining = () =>
     shouldRetry: true,
     retryAfterMs: 1_000,
   })
+
+/** On the listener for operators. */
+export function refuseAdmin(reply: FastifyReply, fault: Fault): FastifyReply {
+  return reply
+    .code(fault.status)
+    .header('content-type', 'application/json; charset=utf-8')
+    .header('x-request-id', randomUUID())
+    .header('x-should-retry', 'false')
+    .send(Buffer.from(chat.refusal(fault)))
+}
 
 /**
  * Answers what is no HTTP request, or came too slowly, on the bare socket, and closes it.

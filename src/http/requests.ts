@@ -31,6 +31,10 @@ export interface Requests {
   /** Refuses before there is a call, and does not wait for the rest of the body. */
   refuse(underWay: UnderWay, fault: Fault): void
   all(): readonly UnderWay[]
+  /** How many there are. */
+  size(): number
+  /** How many there have been. */
+  begun(): number
 }
 
 const REQUEST_ID = /^[\w.:-]{1,128}$/
@@ -38,15 +42,17 @@ const REQUEST_ID = /^[\w.:-]{1,128}$/
 /** @param current what counts for a request that comes now */
 export function requests(current: () => Gateway, readiness: Readiness): Requests {
   const kept = places<UnderWay>()
+  let count = 0
 
   function answer({ gateway, raw, stopper }: UnderWay, reply: Reply): void {
-    if (!readiness.ready()) raw.setHeader('connection', 'close')
+    if (!readiness.keepsConnections()) raw.setHeader('connection', 'close')
     const gone = () => stopper.stop(new Fault('client-gone'))
     send(raw, reply, gateway.clock, gone).catch(() => raw.destroy())
   }
 
   return {
     begin(request, raw) {
+      count++
       const shown = request.headers['x-request-id']
       const requestId = typeof shown === 'string' && REQUEST_ID.test(shown) ? shown : undefined
       const stop = stopper()
@@ -75,6 +81,8 @@ export function requests(current: () => Gateway, readiness: Readiness): Requests
       answer(underWay, reply)
     },
     all: kept.all,
+    size: kept.size,
+    begun: () => count,
   }
 }
 
@@ -97,5 +105,6 @@ function places<Each>() {
       free.push(place)
     },
     all: () => taken.filter(each => each !== undefined),
+    size: () => taken.length - free.length,
   }
 }

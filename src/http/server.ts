@@ -12,20 +12,27 @@ import type { Gateway } from '../gateway/gateway.ts'
 import { addTwins } from './admin/twins.ts'
 import { calls } from './calls.ts'
 import { addHealth, type Readiness } from './health.ts'
+import type { Overload } from './overload.ts'
 import { draining, httpFault, noSuchUrl, refuseSocket } from './refusals.ts'
 import { requests, type UnderWay } from './requests.ts'
 
 export interface ServerOptions {
   readonly maxBodyBytes: number
   readonly readiness: Readiness
+  /** Undefined: every call is taken. */
+  readonly overload?: Overload
   /** Times for slow senders; the defaults are for production, tests have less patience. */
   readonly slowSenders?: { readonly headersMs: number; readonly requestMs: number; readonly checkEveryMs: number }
 }
 
 export interface ClientServer {
   readonly app: FastifyInstance
+  /** Serves a connection that somebody else has accepted. */
+  take(socket: Socket): void
   /** Requests that have not been answered to the end, or whose clients have not taken all of it yet. */
   active(): number
+  /** How many requests there have been, those that Fastify answers by itself left out. */
+  begun(): number
   /** Whether a call that began with this gateway is not over yet. */
   uses(gateway: Gateway): boolean
   /** Closes connections over which nothing is asked at present. */
@@ -50,11 +57,11 @@ declare module 'fastify' {
 /** @param current what counts for a call that comes now */
 export function clientServer(
   current: () => Assembled,
-  { maxBodyBytes, readiness, slowSenders = SLOW_SENDERS }: ServerOptions,
+  { maxBodyBytes, readiness, overload, slowSenders = SLOW_SENDERS }: ServerOptions,
 ): ClientServer {
   const gateway = () => current().gateway
   const inHand = requests(gateway, readiness)
-  const takeCall = calls(inHand, maxBodyBytes)
+  const takeCall = calls(inHand, maxBodyBytes, overload)
   const startedS = Math.floor(gateway().clock.now() / 1000)
   const app = Fastify({
     serverFactory(route) {
@@ -97,6 +104,10 @@ export function clientServer(
   app.setErrorHandler((error, request, reply) => refuse(request, reply, httpFault(error, maxBodyBytes)))
   app.setNotFoundHandler((request, reply) => refuse(request, reply, noSuchUrl(request.method, request.url)))
 
+  app.addHook('onRequest', (_, reply, done) => {
+    if (!readiness.keepsConnections()) reply.header('connection', 'close')
+    done()
+  })
   addHealth(app, readiness)
   addTwins(app, current, readiness)
   app.register(async models => {
@@ -123,9 +134,22 @@ export function clientServer(
     })
   })
 
+  let taken = 0
+  function take(socket: Socket): void {
+    // A server that listens begins to keep count of its connections, and to look for slow senders, when it says so.
+    if (!app.server.listening && taken === 0) app.server.emit('listening')
+    if (taken >= MAX_CONNECTIONS) return void socket.destroy()
+    taken++
+    socket.once('close', () => taken--)
+    socket.setNoDelay(true)
+    app.server.emit('connection', socket)
+  }
+
   return {
     app,
-    active: () => inHand.all().length,
+    take,
+    begun: inHand.begun,
+    active: inHand.size,
     uses: one => inHand.all().some(each => each.gateway === one),
     closeIdle: () => app.server.closeIdleConnections(),
     endAll() {

@@ -30,14 +30,16 @@ export interface Reloads extends ConfigurationPages {
 export interface ReloadsOptions {
   readonly file: string
   readonly env: Environment
-  /** What the process was started with, and the text that it was read from. */
-  readonly started: Config
+  /** The configuration that counts at first, and the text that it was read from. */
+  readonly first: Config
   readonly text: string
+  /** What the listeners, and whatever else is for life, were started with. */
+  readonly started: Config
   readonly clock: Clock
   readonly log: Log
   readonly metrics: Metrics
   /** Puts a configuration in place. Rejects, and has changed nothing, when that fails. */
-  readonly apply: (config: Config) => Promise<void>
+  readonly apply: (config: Config, text: string) => Promise<void>
 }
 
 const SECRETS_EVERY_MS = 60_000
@@ -55,8 +57,8 @@ const FOR_LIFE = [
   'telemetry.webhooks',
 ]
 
-export function reloads({ file, env, started, text, clock, log, metrics, apply }: ReloadsOptions): Reloads {
-  let good = { text, config: started, fingerprint: fingerprintOf(started), sinceMs: clock.now() }
+export function reloads({ file, env, first, text, started, clock, log, metrics, apply }: ReloadsOptions): Reloads {
+  let good = { text, config: first, fingerprint: fingerprintOf(first), sinceMs: clock.now() }
   /** The text that was read last, good or not. */
   let seenText = text
   let last: Reload | undefined
@@ -87,7 +89,7 @@ export function reloads({ file, env, started, text, clock, log, metrics, apply }
     if (exposed !== undefined) return refused(why, [problemAt(['clients'], exposed)])
     try {
       // What is remembered stays where it is until the next start.
-      await apply({ ...config, state: started.state })
+      await apply({ ...config, state: started.state }, from)
     } catch (thrown) {
       return refused(why, [problemAt([], thrown instanceof Error ? thrown.message : String(thrown))])
     }

@@ -76,7 +76,7 @@ const leastOf = (level: LogLevel) => (level === 'silent' ? Number.POSITIVE_INFIN
  * Standard output, asynchronously. Lines are gathered here and not in pino's own buffer, which counts the bytes of all that it holds anew
  * at each line. What is left at the end goes there without starting a write, which the end of the process would overtake.
  */
-function gatheringOutput(redact: (lines: string) => string): DestinationStream & { flush(): void } {
+export function gatheringOutput(redact: (lines: string) => string): DestinationStream & { flush(): void } {
   const output = destination({ sync: false, minLength: NOT_BY_ITSELF, maxWrite: 2 * NOT_BY_ITSELF })
   let gathered = ''
   const handOn = () => {

@@ -5,16 +5,9 @@
  * A call counts more than a dozen things, and prom-client puts a key together from names and values for each. So the series of a tuple of
  * label values is looked up here, value by value, and kept; what is added to it is handed on to prom-client at the next scrape.
  */
-import {
-  Counter,
-  collectDefaultMetrics,
-  Gauge,
-  type Metric,
-  type MetricValueWithName,
-  type OpenMetricsContentType,
-  Registry,
-} from 'prom-client'
+import { Counter, collectDefaultMetrics, Gauge, type Metric, type MetricValueWithName, Registry } from 'prom-client'
 import { systemClock } from '../core/clock.ts'
+import { exposition, type Snapshot, type Written } from './snapshots.ts'
 
 /** From 1 ms to 5 min. */
 const SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 30, 60, 120, 300]
@@ -110,6 +103,8 @@ export interface Metrics {
    * @param accept the scraper's header of that name: whoever asks for OpenMetrics gets it, with examples of traces at the histograms
    */
   scrape(accept?: string): Promise<{ readonly text: string; readonly contentType: string }>
+  /** The same for who brings those of several processes together. */
+  snapshot(): Promise<Snapshot>
 }
 
 export function metrics(version: string): Metrics {
@@ -137,7 +132,10 @@ export function metrics(version: string): Metrics {
     }
   }
   const before = new Set<() => void>()
-  const openMetrics = inOpenMetrics(registry)
+  function gather(): void {
+    for (const run of before) run()
+    for (const { all } of sums.values()) for (const each of all) each.handOn()
+  }
 
   function set<N extends OfKind<'gauge'>>(name: N, values: Values<N>, to: number): void {
     sums.get(name)!.of(values).set(to)
@@ -161,34 +159,14 @@ export function metrics(version: string): Metrics {
       return () => before.delete(run)
     },
     async scrape(accept = '') {
-      for (const run of before) run()
-      for (const { all } of sums.values()) for (const each of all) each.handOn()
-      const asked = accept.includes(OPEN_METRICS) ? openMetrics : registry
-      return { text: await asked.metrics(), contentType: asked.contentType }
+      gather()
+      return exposition(registry.getMetricsAsArray() as unknown as readonly Written[], accept)
+    },
+    async snapshot() {
+      gather()
+      return (await registry.getMetricsAsJSON()) as unknown as Snapshot
     },
   }
-}
-
-const OPEN_METRICS = 'application/openmetrics-text'
-
-/** A registry of one format renames the metrics that it writes, so the other format sees views of them that it may rename. */
-function inOpenMetrics(registry: Registry): Registry<OpenMetricsContentType> {
-  const open = new Registry<OpenMetricsContentType>()
-  open.setContentType(Registry.OPENMETRICS_CONTENT_TYPE)
-  for (const metric of registry.getMetricsAsArray() as unknown as Written[]) {
-    // There the family of a counter is named without the ending of its series.
-    const inFamily = (name: string) => (metric.type === 'counter' ? name.replace(/_total$/, '') : name)
-    const get = async () => ({ ...(await metric.get()), name: inFamily(metric.name) })
-    open.registerMetric({ name: metric.name, type: metric.type, get } as unknown as Metric)
-  }
-  return open
-}
-
-/** As much of a metric as a registry asks for. */
-interface Written {
-  readonly name: string
-  readonly type: string
-  get(): Promise<object>
 }
 
 /** A counter or a gauge for one tuple of label values. */

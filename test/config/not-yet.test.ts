@@ -89,7 +89,6 @@ test('the complete language is understood, and what nothing obeys yet is refused
   assert.deepEqual(
     loaded.problems.map(({ path, message }) => `${formatPath(path)}  ${message}`),
     [
-      'server.workers  "auto" is not available yet',
       'admin.token  "vault:" is not available yet',
       'providers.openai.keys[1]  "aws-sm:" is not available yet',
       'providers.openai.keys[2].value  "vault:" is not available yet',
@@ -107,18 +106,7 @@ test('each is reported where it stands', async () => {
     const problem = loaded.problems.find(({ path }) => formatPath(path) === name)
     return `${problem?.line}:${problem?.column}`
   }
-  assert.equal(placeOf('server.workers'), '2:84')
   assert.equal(placeOf('providers.openai.keys[2].value'), '16:31')
-})
-
-test('every form of what is to come is refused', async () => {
-  const texts = [`${PROVIDERS}${ROUTES}server: {workers: 2}\n`]
-  for (const text of texts) {
-    const loaded = await parseConfig(text, 'understudy.yaml', { env: ENV })
-    assert.ok(!loaded.ok, text)
-    assert.equal(loaded.problems.length, 1, text)
-    assert.match(loaded.problems[0]!.message, /^"[\w: ]+" is not available yet$/)
-  }
 })
 
 test('what is switched off, or as it is anyway, may be spelt out', async () => {

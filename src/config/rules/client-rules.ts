@@ -1,4 +1,4 @@
-/** Rules of `clients`, and of who can reach the two listeners. */
+/** Rules of `clients`, of who can reach the two listeners, and of the processes behind them. */
 import { createHash } from 'node:crypto'
 import { asObject } from '../../core/json.ts'
 import { type Address, isLoopback, parseAddress } from '../notation.ts'
@@ -79,6 +79,18 @@ export function listenerRules(ground: Ground): void {
     if (admin?.listen === undefined) ground.report(['server', 'listen'], 'the admin listener has this address')
     else ground.report(place, 'server.listen has the same address')
   }
+}
+
+/** Workers know nothing of each other but what is in Redis: without it each would have limits, budgets and circuits of its own. */
+export function workerRules({ tree, report }: Ground): void {
+  const { workers } = asObject(tree.server) ?? {}
+  const isNumber = typeof workers === 'number' || typeof workers === 'string'
+  if (workers !== 'auto' && !(isNumber && Number(workers) > 1)) return
+  if (asObject(tree.state)?.redis !== undefined) return
+  report(
+    ['server', 'workers'],
+    'more than one process needs state.redis, where they share circuits, limits and budgets: set it, or leave workers at 1',
+  )
 }
 
 function isReachable(address: Address | undefined): boolean {

@@ -96,3 +96,14 @@ test('the two listeners cannot share an address', async () => {
   await expectProblems(`${PARTS}server: {listen: ▸127.0.0.1:9090}\n`, ['server.listen  the admin listener has this address'])
   await accepted(`${PARTS}server: {listen: 127.0.0.1:0}\nadmin: {listen: 127.0.0.1:0}\n`)
 })
+
+test('more than one worker wants a Redis', async () => {
+  const message =
+    'server.workers  more than one process needs state.redis, where they share circuits, limits and budgets: set it, or leave workers at 1'
+  for (const workers of ['2', 'auto']) {
+    await expectProblems(`${PARTS}server: {workers: ▸${workers}}\n`, [message])
+    await expectProblems(`${PARTS}server: {workers: ▸${workers}}\nstate: {file: ./understudy.db}\n`, [message])
+    await accepted(`${PARTS}server: {workers: ${workers}}\nstate: {redis: "redis://localhost"}\n`)
+  }
+  await accepted(`${PARTS}server: {workers: 1}\n`)
+})

@@ -1,0 +1,95 @@
+/* What a client hears that comes beyond the ceiling, over real sockets; the ceiling is moved by hand. */
+import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import { createServer } from 'node:http'
+import { type AddressInfo, connect } from 'node:net'
+import { test } from 'node:test'
+import { systemClock } from '../../src/core/clock.ts'
+import { type Overload, overload } from '../../src/http/overload.ts'
+import { log } from '../../src/telemetry/log.ts'
+import { metrics } from '../../src/telemetry/metrics.ts'
+
+interface Guarded {
+  readonly url: string
+  readonly port: number
+  readonly lines: readonly string[]
+  readonly measured: ReturnType<typeof metrics>
+  readonly guard: Overload
+  allow(most: number): void
+}
+
+/** A server that answers what is not refused. */
+async function guarded(run: (server: Guarded) => Promise<void>): Promise<void> {
+  let most = 0
+  const lines: string[] = []
+  const measured = metrics('test')
+  const guard = overload({
+    clock: systemClock,
+    log: log('info', text => text, { write: line => lines.push(line) }),
+    metrics: measured,
+    decides: { most: () => most, look() {} },
+  })
+  const server = createServer((request, raw) => {
+    if (!guard.refuses(0, request, raw)) raw.end('taken')
+  })
+  const unwatch = guard.watch(() => 0)
+  await once(server.listen(0, '127.0.0.1'), 'listening')
+  const { port } = server.address() as AddressInfo
+  const allow = (next: number) => {
+    most = next
+  }
+  try {
+    await run({ url: `http://127.0.0.1:${port}`, port, lines, measured, guard, allow })
+  } finally {
+    unwatch()
+    server.closeAllConnections()
+    server.close()
+  }
+}
+
+test('a call too many is refused in a way that clients try again, and counted', () =>
+  guarded(async ({ url, lines, measured, allow }) => {
+    const refused = await fetch(url, { method: 'POST', body: '{}' })
+    assert.equal(refused.status, 503)
+    assert.deepEqual(
+      ['x-should-retry', 'retry-after', 'content-type'].map(name => refused.headers.get(name)),
+      ['true', '1', 'application/json; charset=utf-8'],
+    )
+    assert.ok(refused.headers.get('x-request-id'))
+    const { error } = (await refused.json()) as any
+    assert.deepEqual([error.type, error.code, error.param], ['server_error', 'overloaded', null])
+    allow(1)
+    assert.equal(await (await fetch(url, { method: 'POST', body: '{}', headers: { connection: 'close' } })).text(), 'taken')
+    await new Promise(resolve => setTimeout(resolve, 150))
+    assert.match((await measured.scrape()).text, /llm_requests_total\{.*status="503".*\} 1\n/)
+    assert.deepEqual(
+      lines.map(line => [JSON.parse(line).msg, JSON.parse(line).refused]),
+      [['overloaded', 1]],
+    )
+  }))
+
+test('who does not wait as he was told is not read before his time', () =>
+  guarded(async ({ port, allow }) => {
+    const socket = connect(port, '127.0.0.1')
+    const call = 'POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 2\r\n\r\n{}'
+    socket.write(call)
+    const [first] = await once(socket, 'data')
+    assert.match(String(first), /^HTTP\/1.1 503 /)
+    const askedAt = performance.now()
+    allow(1)
+    socket.write(call)
+    const [second] = await once(socket, 'data')
+    assert.match(String(second), /^HTTP\/1.1 200 /)
+    const waited = performance.now() - askedAt
+    assert.ok(waited > 900 && waited < 2_500, `${waited} ms`)
+    socket.destroy()
+  }))
+
+test('a large body is not read for a refusal: the connection is closed', () =>
+  guarded(async ({ port }) => {
+    const socket = connect(port, '127.0.0.1')
+    socket.write('POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 30000000\r\n\r\n{')
+    const [answer] = await once(socket, 'data')
+    assert.match(String(answer), /^HTTP\/1.1 503 [\s\S]*connection: close/)
+    await once(socket, 'close')
+  }))
