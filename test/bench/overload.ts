@@ -4,7 +4,8 @@
  * that takes; then half the peak, to see how soon all is well again. A connection over which a call was refused is not used for as long as
  * its answer says, as SDKs wait; the calls keep coming all the same, over others.
  *
- *   --bytes N      the size of a call (30,000)
+ *   --bytes N          the size of a call (30,000)
+ *   --connections N    as many as callers may have open at once (4,000)
  */
 import { connect, type Socket } from 'node:net'
 import { setTimeout as pause } from 'node:timers/promises'
@@ -12,9 +13,9 @@ import { parseArgs } from 'node:util'
 import { gatewayProcess } from '../support/gateway-process.ts'
 import { children } from './children.ts'
 
-const { values: options } = parseArgs({ options: { bytes: { type: 'string' } } })
+const { values: options } = parseArgs({ options: { bytes: { type: 'string' }, connections: { type: 'string' } } })
 const PEAK_CONNECTIONS = 64
-const MOST_CONNECTIONS = Number(process.env.MOST ?? 4_000)
+const MOST_CONNECTIONS = Number(options.connections ?? 4_000)
 const WAIT_MS = 1_000
 const [LEAD_IN_MS, WINDOW_MS] = [3_000, 6_000]
 
