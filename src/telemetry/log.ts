@@ -25,6 +25,9 @@ const WRITE_EVERY_MS = 200
 /** More bytes than a batch can have: pino writes when we say so, never by itself. */
 const NOT_BY_ITSELF = 4 * GATHERED
 
+/** So long the last lines wait for an output that takes nothing. */
+const LAST_LINES_MS = 500
+
 let stamped = { second: 0, text: '' }
 
 /** The time in ISO 8601; all but its milliseconds is put together once a second. */
@@ -77,7 +80,10 @@ const leastOf = (level: LogLevel) => (level === 'silent' ? Number.POSITIVE_INFIN
  * at each line. What is left at the end goes there without starting a write, which the end of the process would overtake.
  */
 export function gatheringOutput(redact: (lines: string) => string): DestinationStream & { flush(): void } {
-  const output = destination({ sync: false, minLength: NOT_BY_ITSELF, maxWrite: 2 * NOT_BY_ITSELF })
+  /** Until then an output that takes nothing is tried again. At the end that must not go on for ever: it holds the whole process up. */
+  let givesUpAtTicks = Number.POSITIVE_INFINITY
+  const retryEAGAIN = () => systemClock.ticks() < givesUpAtTicks
+  const output = destination({ sync: false, minLength: NOT_BY_ITSELF, maxWrite: 2 * NOT_BY_ITSELF, retryEAGAIN })
   let gathered = ''
   const handOn = () => {
     const text = redact(gathered)
@@ -89,6 +95,7 @@ export function gatheringOutput(redact: (lines: string) => string): DestinationS
     output.flush()
   }
   const flush = () => {
+    givesUpAtTicks = Math.min(givesUpAtTicks, systemClock.ticks() + LAST_LINES_MS)
     try {
       handOn()
       output.flushSync()

@@ -106,3 +106,19 @@ test('a connection that is kept alive and idle is closed, and one whose answer e
     assert.ok(closedMs < 500, `${closedMs} ms`)
     assert.ok(performance.now() - startedAt < 5_000)
   }))
+
+test('a log that nobody reads does not keep it alive', () =>
+  during(gateway('1s', 'token_delay: 0s'), async gateway => {
+    gateway.child.stdout!.pause()
+    for (let round = 0; round < 40; round++) {
+      // Each leaves a line, and together more than any pipe holds.
+      await Promise.all(Array.from({ length: 100 }, async () => (await gateway.call({ model: 'x'.repeat(200) })).text()))
+    }
+    const over = once(gateway.child, 'exit')
+    const startedAt = performance.now()
+    gateway.child.kill('SIGTERM')
+    assert.deepEqual(await over, [0, null])
+    const ms = performance.now() - startedAt
+    assert.ok(ms < 3_000, `${ms} ms`)
+    gateway.child.stdout!.resume()
+  }))

@@ -89,7 +89,6 @@ function dechunk(raw: Buffer): { body: string; isComplete: boolean } {
 }
 
 /** The JSON of each event of a stream; text where it is none. */
-// biome-ignore lint/suspicious/noExplicitAny: what came is looked at field by field
 export function eventsIn(body: string): any[] {
   return body
     .split(/\r?\n\r?\n/)
