@@ -8,7 +8,8 @@ import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { parse } from 'yaml'
 import { had } from '../support/debian.ts'
-import { freePort, noPrometheus, type Prometheus, startPrometheus } from '../support/prometheus-server.ts'
+import { freePort } from '../support/free-port.ts'
+import { noPrometheus, type Prometheus, startPrometheus } from '../support/prometheus-server.ts'
 import { running, until } from '../support/running.ts'
 
 const CONFIG = fileURLToPath(new URL('../../config', import.meta.url))

@@ -6,7 +6,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { promisify } from 'node:util'
-import { freePort, noRedis, startRedis } from '../support/redis-server.ts'
+import { freePort } from '../support/free-port.ts'
+import { noRedis, startRedis } from '../support/redis-server.ts'
 
 const execute = promisify(execFile)
 

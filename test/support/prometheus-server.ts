@@ -1,11 +1,11 @@
 /** A real Prometheus for tests, on a port of its own, and what it answers. Debian's package `prometheus` holds both programs. */
 import { spawn } from 'node:child_process'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
-import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { had } from './debian.ts'
+import { freePort } from './free-port.ts'
 
 /** One series of an answer: its labels, and its values over time; one of them for an instant. NaN is a value. */
 export interface Answered {
@@ -28,14 +28,6 @@ export const noPrometheus = (await had(['prometheus', 'promtool'], 'prometheus')
   ? false
   : 'no prometheus and promtool are to be had here'
 if (noPrometheus && process.env.CI === 'true') throw new Error(`Prometheus is needed: ${noPrometheus}`)
-
-export async function freePort(): Promise<number> {
-  const server = createServer()
-  await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
-  const { port } = server.address() as { port: number }
-  await new Promise(resolve => server.close(resolve))
-  return port
-}
 
 /** A configuration that scrapes one gateway every half second, as the job `understudy`. */
 export const scraping = (url: string) => ({

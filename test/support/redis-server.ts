@@ -4,14 +4,14 @@
  * none can be had the suites are skipped and say why, and with CI=true they fail.
  */
 import { execFile, spawn } from 'node:child_process'
-import { accessSync, constants, existsSync } from 'node:fs'
-import { mkdir, mkdtemp, rm, stat, writeFile } from 'node:fs/promises'
-import { createServer } from 'node:net'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
-import { delimiter, join } from 'node:path'
+import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { promisify } from 'node:util'
 import { Redis } from 'ioredis'
+import { had, onPath } from './debian.ts'
+import { freePort } from './free-port.ts'
 
 const execute = promisify(execFile)
 
@@ -36,25 +36,12 @@ export interface RedisServer {
   stop(): Promise<void>
 }
 
-const INSTALL_MS = 300_000
 const NAMES = ['redis-server', 'valkey-server']
 const IMAGE = 'redis:8-alpine'
 
-const onPath = (name: string) => (process.env.PATH ?? '').split(delimiter).some(folder => isProgram(join(folder, name)))
-
-function isProgram(path: string): boolean {
-  try {
-    accessSync(path, constants.X_OK)
-    return true
-  } catch {
-    return false
-  }
-}
-
 async function findPrograms(): Promise<readonly Program[]> {
   const found = () => NAMES.filter(onPath).map(name => ({ name }))
-  if (found().length === 0 && process.getuid?.() === 0 && existsSync('/etc/debian_version'))
-    await install(() => found().length > 0)
+  if (found().length === 0) await had(['redis-server'], 'redis-server')
   if (found().length > 0) return found()
   const docker = onPath('docker') && (await execute('docker', ['info'], { timeout: 10_000 }).then(yes, no))
   return docker ? [{ name: 'docker', image: IMAGE }] : []
@@ -62,34 +49,6 @@ async function findPrograms(): Promise<readonly Program[]> {
 
 const yes = () => true
 const no = () => false
-
-/** Test files run beside each other: one installs, the others wait for it. */
-async function install(isThere: () => boolean): Promise<void> {
-  const lock = join(tmpdir(), 'understudy-installs-redis')
-  const endsAt = Date.now() + INSTALL_MS
-  while (!(await mkdir(lock).then(yes, no))) {
-    // Who made it may have been killed.
-    const madeAt = await stat(lock).then(
-      ({ mtimeMs }) => mtimeMs,
-      () => Date.now(),
-    )
-    if (Date.now() - madeAt > INSTALL_MS) await rm(lock, { recursive: true, force: true })
-    if (Date.now() > endsAt) return
-    await sleep(100)
-  }
-  try {
-    if (isThere()) return
-    const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive', RUNLEVEL: '1' }
-    const apt = (...args: string[]) =>
-      execute('apt-get', ['-y', '-o', 'DPkg::Lock::Timeout=120', ...args], { env, timeout: INSTALL_MS })
-    const once = () => apt('install', '--no-install-recommends', 'redis-server')
-    await once()
-      .catch(() => apt('update').then(once))
-      .catch(() => undefined)
-  } finally {
-    await rm(lock, { recursive: true, force: true })
-  }
-}
 
 export const redisPrograms = await findPrograms()
 /** For a test's `skip`: why there is no Redis, or false. */
@@ -101,14 +60,6 @@ const alive = new Set<() => void>()
 process.on('exit', () => {
   for (const end of alive) end()
 })
-
-export async function freePort(): Promise<number> {
-  const server = createServer()
-  await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
-  const { port } = server.address() as { port: number }
-  await new Promise(resolve => server.close(resolve))
-  return port
-}
 
 /**
  * @param args more of the command line, such as ['--requirepass', 'x']
