@@ -147,8 +147,16 @@ export interface Piece {
 
 /** An answer, piece by piece. */
 export interface Pieces {
-  /** The next one; undefined when the answer is complete. Rejects with a Fault when it is not going to be. One at a time. */
-  next(): Promise<Piece | undefined>
+  /** Asks for the next piece. The taker is told once, perhaps before this returns. One at a time. */
+  next(taker: Taker): void
+}
+
+/** Who takes an answer's pieces. A stream has thousands: so it is told of them, and not promised each. */
+export interface Taker {
+  /** The next one; undefined when the answer is complete. Must not throw. */
+  take(piece: Piece | undefined): void
+  /** It is not going to be complete: a Fault, or a fault of ours. Must not throw. */
+  fail(thrown: unknown): void
 }
 
 /** Whether this event gives the client something of the answer: the first one that does is the commit point. */

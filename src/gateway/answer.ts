@@ -3,7 +3,7 @@
  * the client's own dialect their bytes are the piece. Nothing is passed on before the first content, the commit point; until then the
  * attempt can still fail unseen.
  */
-import { type ChatEvent, isContent, type Piece, type Pieces } from '../core/chat.ts'
+import { type ChatEvent, isContent, type Piece, type Pieces, type Taker } from '../core/chat.ts'
 import { Fault } from '../core/fault.ts'
 import type { Decoder, Provider, UpstreamHeaders } from '../core/provider.ts'
 import type { Reader } from '../upstream/exchange.ts'
@@ -30,32 +30,30 @@ export function streamedPieces(source: StreamSource, framer: Framer, decoder: De
   let complete = false
   let begun = false
   let failure: unknown
-  let waiting: { resolve(piece: Piece | undefined): void; reject(thrown: unknown): void } | undefined
+  let waiting: Taker | undefined
   /** Whether a read has been asked for just now, and came at once. */
   let isAsking = false
   let hasCome = false
 
-  function next(): Promise<Piece | undefined> {
-    return new Promise((resolve, reject) => {
-      waiting = { resolve, reject }
-      if (!settled()) readOn()
-    })
+  function next(taker: Taker): void {
+    waiting = taker
+    if (!settled()) readOn()
   }
 
   /** Gives who waits what there is. @returns whether there was anything */
   function settled(): boolean {
-    const { resolve, reject } = waiting!
+    const taker = waiting!
     const piece = ready.shift()
     if (piece !== undefined) {
       begun ||= piece.events.some(isContent)
       source.noted(piece)
-      resolve(piece)
+      taker.take(piece)
     } else if (failure !== undefined) {
       source.over(failure)
-      reject(failure)
+      taker.fail(failure)
     } else if (complete) {
       source.over()
-      resolve(undefined)
+      taker.take(undefined)
     } else return false
     return true
   }
@@ -183,6 +181,11 @@ function framed(framer: Framer, chunk: Buffer | undefined): Reading {
 
 const BLANK_LINE = Buffer.from('\n\n')
 
+/** The next piece, for who reads one or a few. Rejects with what the answer ends with. */
+export function promised(pieces: Pieces): Promise<Piece | undefined> {
+  return new Promise((take, fail) => pieces.next({ take, fail }))
+}
+
 /**
  * Reads up to the commit point.
  * @param mayBeEmpty whether an answer without any content is one: what follows a beginning can be nothing
@@ -192,7 +195,7 @@ export async function committed(pieces: Pieces, mayBeEmpty: boolean): Promise<Pi
   const held: Piece[] = []
   let reason: string | undefined
   for (;;) {
-    const piece = await pieces.next()
+    const piece = await promised(pieces)
     if (piece === undefined) {
       if (!mayBeEmpty && (reason === undefined || reason === 'stop'))
         throw new Fault('upstream-garbled', { detail: 'the answer is empty' })
@@ -209,7 +212,7 @@ export async function gathered(held: readonly Piece[], pieces: Pieces, maxBytes:
   const all = [...held]
   let bytes = 0
   for (;;) {
-    const piece = await pieces.next()
+    const piece = await promised(pieces)
     if (piece === undefined) return all
     bytes += sizeOf(piece)
     if (bytes > maxBytes) throw new Fault('upstream-garbled', { detail: `the answer is larger than ${maxBytes} bytes` })
@@ -223,17 +226,16 @@ function sizeOf({ wire, events }: Piece): number {
 }
 
 /** What has been read, and then what is still to come. */
-export function following(held: Piece[], rest: Pieces | undefined): Pieces {
+export function following(held: readonly Piece[], rest: Pieces | undefined): Pieces {
   let at = 0
   return {
-    next() {
-      if (at < held.length) return Promise.resolve(held[at++])
-      return rest === undefined ? NO_MORE : rest.next()
+    next(taker) {
+      if (at < held.length) taker.take(held[at++])
+      else if (rest === undefined) taker.take(undefined)
+      else rest.next(taker)
     },
   }
 }
-
-const NO_MORE = Promise.resolve(undefined)
 
 /** The first piece with the model that gives it said first: not every provider says who answered, and whoever does has the last word. */
 export function introduced(first: Piece, model: string): Piece {

@@ -3,14 +3,25 @@
  * or it broke off and the client is told so; or the client left. What ends first counts; whatever comes later changes nothing.
  */
 import type { Answer, Ending } from '../core/attempt.ts'
-import type { Piece } from '../core/chat.ts'
+import type { Piece, Taker } from '../core/chat.ts'
 import type { AnswerWriter } from '../core/dialect.ts'
 import { type Fault, faultOf, withoutSecrets } from '../core/fault.ts'
 import { given } from '../resilience/recovery.ts'
 import type { Gateway, Journey } from './gateway.ts'
 import { mayResume, resumed } from './resume.ts'
 
-export interface Told extends AsyncIterator<Uint8Array, void> {
+/** Where the bytes of a streamed answer go. */
+export interface Outlet {
+  /** @returns whether it takes more; if not, the flow stands still until it is told to go on */
+  write(bytes: Uint8Array): boolean
+  /** That was all. */
+  end(): void
+}
+
+/** An answer as it is told to the client: in one of these ways, once. */
+export interface Told {
+  /** Writes it as it comes, to whatever end. @returns goes on after a write that said to wait */
+  flow(out: Outlet): () => void
   /** All of it at once, for an answer that is not streamed. Rejects with the Fault that broke it, which nobody has been told then. */
   whole(): Promise<Uint8Array>
 }
@@ -50,25 +61,56 @@ export function told(gateway: Gateway, journey: Journey, writer: AnswerWriter, f
     return writer.write(piece)
   }
 
-  async function next(): Promise<IteratorResult<Uint8Array, void>> {
-    while (!over) {
-      try {
-        const piece = await answer.pieces.next()
-        if (over) break
-        if (piece === undefined) {
-          lastWords = writer.end()
-          close({ kind: original === undefined ? 'complete' : 'recovered' })
-          break
-        }
-        const bytes = seen(piece)
-        if (bytes !== undefined) return { done: false, value: bytes }
-      } catch (thrown) {
-        await goOn(faultOf(thrown))
-      }
+  function flow(out: Outlet): () => void {
+    /** Whether a piece has been asked for just now, and came at once: then the next one is asked for here, and not one call deeper. */
+    let isAsking = false
+    let hasCome = false
+
+    function readOn(): void {
+      if (over) return finish()
+      do {
+        hasCome = false
+        isAsking = true
+        answer.pieces.next(taker)
+        isAsking = false
+      } while (hasCome)
     }
-    const value = lastWords
-    lastWords = undefined
-    return value === undefined ? { done: true, value } : { done: false, value }
+
+    const taker: Taker = {
+      take(piece) {
+        try {
+          if (over || piece === undefined) complete()
+          else if (!written(seen(piece))) return
+        } catch (thrown) {
+          return void mend(thrown)
+        }
+        if (over) finish()
+        else if (isAsking) hasCome = true
+        else readOn()
+      },
+      fail: thrown => void mend(thrown),
+    }
+
+    const written = (bytes: Uint8Array | undefined) => bytes === undefined || out.write(bytes)
+
+    async function mend(thrown: unknown): Promise<void> {
+      await goOn(faultOf(thrown))
+      readOn()
+    }
+
+    function finish(): void {
+      if (lastWords !== undefined) out.write(lastWords)
+      out.end()
+    }
+
+    readOn()
+    return readOn
+  }
+
+  function complete(): void {
+    if (over) return
+    lastWords = writer.end()
+    close({ kind: original === undefined ? 'complete' : 'recovered' })
   }
 
   async function goOn(fault: Fault): Promise<void> {
@@ -93,16 +135,24 @@ export function told(gateway: Gateway, journey: Journey, writer: AnswerWriter, f
     }
   }
 
-  async function whole(): Promise<Uint8Array> {
-    for (;;) {
-      const piece = await answer.pieces.next()
-      if (piece === undefined) break
-      seen(piece)
-    }
-    const body = writer.end()
-    close({ kind: 'complete' })
-    return body
+  /** Such an answer has been read to its end before, and is a piece or two. */
+  function whole(): Promise<Uint8Array> {
+    return new Promise((resolve, fail) => {
+      const taker: Taker = {
+        take(piece) {
+          if (piece !== undefined) {
+            seen(piece)
+            return answer.pieces.next(taker)
+          }
+          const body = writer.end()
+          close({ kind: 'complete' })
+          resolve(body)
+        },
+        fail,
+      }
+      answer.pieces.next(taker)
+    })
   }
 
-  return { next, whole }
+  return { flow, whole }
 }

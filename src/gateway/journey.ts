@@ -12,7 +12,7 @@ import type { TraceHeaders } from '../telemetry/traces.ts'
 import { estimatedTokens } from '../usage/estimate.ts'
 import { admit } from './admission.ts'
 import type { ClientHeaders } from './choosers.ts'
-import { told } from './ending.ts'
+import { type Told, told } from './ending.ts'
 import type { Gateway, Journey } from './gateway.ts'
 import { answerHeaders, refusalHeaders } from './headers.ts'
 import { recalled } from './recall.ts'
@@ -26,7 +26,7 @@ export interface Reply {
   /** Names in lower case. */
   readonly headers: Readonly<Record<string, string>>
   readonly body?: Uint8Array
-  readonly stream?: AsyncIterator<Uint8Array, void>
+  readonly stream?: Pick<Told, 'flow'>
   readonly heartbeat?: { readonly everyMs: number; readonly bytes: Uint8Array }
 }
 

@@ -9,7 +9,7 @@ import type { Flight, Landing } from '../cache/flights.ts'
 import { answerKey } from '../cache/key.ts'
 import { recording } from '../cache/recording.ts'
 import type { Answer, Level, StandIn } from '../core/attempt.ts'
-import type { ChatEvent, Piece } from '../core/chat.ts'
+import type { ChatEvent, Piece, Pieces } from '../core/chat.ts'
 import { following } from './answer.ts'
 import type { Gateway, Journey } from './gateway.ts'
 import type { RouteCache } from './routes.ts'
@@ -142,18 +142,23 @@ function recorded(
     if (level === 'normal' && journey.malformed === 0 && isGood(kept.events)) answers.keep(key, kept, cache)
   }
 
-  const pieces = {
-    async next() {
-      try {
-        const piece = await answer.pieces.next()
-        if (piece === undefined) complete()
-        else if (fits) take(piece)
-        return piece
-      } catch (thrown) {
-        flight?.land({ kind: 'failed' })
-        throw thrown
-      }
-    },
+  const pieces: Pieces = {
+    next: taker =>
+      answer.pieces.next({
+        take(piece) {
+          try {
+            if (piece === undefined) complete()
+            else if (fits) take(piece)
+          } catch (thrown) {
+            return this.fail(thrown)
+          }
+          taker.take(piece)
+        },
+        fail(thrown) {
+          flight?.land({ kind: 'failed' })
+          taker.fail(thrown)
+        },
+      }),
   }
   return { ...answer, pieces }
 }

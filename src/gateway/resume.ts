@@ -7,6 +7,7 @@ import type { ChatCall, ChatEvent, Pieces, Usage } from '../core/chat.ts'
 import { Fault } from '../core/fault.ts'
 import { beginningOf, type Continuation, continuation, type Given, type Had } from '../resilience/recovery.ts'
 import { tokensOf } from '../usage/estimate.ts'
+import { following, promised } from './answer.ts'
 import { attempt } from './attempt.ts'
 import type { Gateway, Journey } from './gateway.ts'
 import { trailOf } from './headers.ts'
@@ -151,7 +152,7 @@ async function matched(
     event.type === 'usage' ? { type: 'usage', usage: counted(event.usage) } : event
   const first: ChatEvent[] = [told]
   for (;;) {
-    const piece = await answer.pieces.next()
+    const piece = await promised(answer.pieces)
     const events = piece && follows.take(piece.events)
     if (events === undefined) {
       answer.drop()
@@ -160,19 +161,18 @@ async function matched(
     first.push(...events.map(recounted))
     if (follows.isMatched() || events.some(({ type }) => type === 'finish')) break
   }
-  let begun = false
-  return {
-    async next() {
-      if (!begun) {
-        begun = true
-        return { events: first }
-      }
-      const piece = await answer.pieces.next()
-      if (piece === undefined) return undefined
-      const events = follows.take(piece.events)
-      if (events !== undefined) return { events: events.map(recounted) }
-      answer.drop()
-      throw new Fault('upstream-garbled', { detail: 'the answer that went on became another one' })
-    },
+  const rest: Pieces = {
+    next: taker =>
+      answer.pieces.next({
+        fail: thrown => taker.fail(thrown),
+        take(piece) {
+          const events = piece && follows.take(piece.events)
+          if (piece === undefined) return taker.take(undefined)
+          if (events !== undefined) return taker.take({ events: events.map(recounted) })
+          answer.drop()
+          taker.fail(new Fault('upstream-garbled', { detail: 'the answer that went on became another one' }))
+        },
+      }),
   }
+  return following([{ events: first }], rest)
 }

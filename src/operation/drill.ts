@@ -256,7 +256,7 @@ async function callOne({ clock, assembled: { gateway } }: Scene, route: Route): 
   const model = route.name.replace('*', CARRIED)
   const body = { model, stream: number % 2 === 0, messages: [{ role: 'user', content: `Drill, call ${number}` }] }
   const { stream } = await serve(gateway, chat, journey, {}, Buffer.from(JSON.stringify(body)))
-  if (stream !== undefined) while (!(await stream.next()).done);
+  if (stream !== undefined) await new Promise<void>(end => stream.flow({ write: () => true, end }))
   const { ending, answeredBy, shownTarget } = journey
   return {
     isAnswered: ending?.kind === 'complete' || ending?.kind === 'recovered',

@@ -29,13 +29,19 @@ async function silentClient(): Promise<{ readonly client: Socket; readonly raw: 
 const MB = 1024 * 1024
 const HEADERS = { 'content-type': 'text/plain' }
 
-function endless(): AsyncIterator<Uint8Array, void> & { read(): number } {
+type Stream = NonNullable<Parameters<typeof send>[1]['stream']>
+
+function endless(): Stream & { read(): number } {
   let read = 0
   return {
     read: () => read,
-    async next() {
-      read += MB
-      return { done: false, value: Buffer.alloc(MB, 'x') }
+    flow(out) {
+      function goOn(): void {
+        do read += MB
+        while (out.write(Buffer.alloc(MB, 'x')))
+      }
+      goOn()
+      return goOn
     },
   }
 }
@@ -46,8 +52,13 @@ test('a stream whose client stopped reading ends after a minute, and waits until
   let gone = 0
   const stream = endless()
   const sent = send(raw, { status: 200, headers: HEADERS, stream }, clock, () => gone++)
-  await until('it waits for the client', () => clock.waiting() === 1)
-  const read = stream.read()
+  let read = 0
+  let looks = 0
+  await until('it waits for the client, and the kernel takes no more in its place', () => {
+    looks = clock.waiting() === 1 && stream.read() === read ? looks + 1 : 0
+    read = stream.read()
+    return looks > 10
+  })
   assert.ok(read < 20 * MB, `${read}`)
   await clock.pass(59_999)
   assert.equal(gone, 0)
@@ -124,19 +135,19 @@ test('heartbeats come at their time after the last word, and end with the stream
   })
   client.resume()
   const clock = heldClock()
-  let say: (result: IteratorResult<Uint8Array, void>) => void = () => {}
-  const stream = {
-    next: () =>
-      new Promise<IteratorResult<Uint8Array, void>>(resolve => {
-        say = resolve
-      }),
+  let out!: Parameters<Stream['flow']>[0]
+  const stream: Stream = {
+    flow(to) {
+      out = to
+      return () => {}
+    },
   }
   const heartbeat = { everyMs: 100, bytes: Buffer.from('♥') }
   const sent = send(raw, { status: 200, headers: HEADERS, stream, heartbeat }, clock, () => {})
   const beats = () => heard.match(/♥/g)?.length ?? 0
 
   await clock.pass(60)
-  say({ done: false, value: Buffer.from('word') })
+  out.write(Buffer.from('word'))
   await clock.pass(99)
   await until('the word', () => heard.includes('word'))
   assert.equal(beats(), 0, 'not before its time has passed since the last word')
@@ -144,7 +155,7 @@ test('heartbeats come at their time after the last word, and end with the stream
   await until('the first', () => beats() === 1)
   await clock.pass(300)
   await until('three more', () => beats() === 4)
-  say({ done: true, value: undefined })
+  out.end()
   await sent
   assert.equal(clock.waiting(), 0)
   client.destroy()

@@ -108,7 +108,8 @@ test('a simulator stands in for a provider of every type', async () => {
       identify(gateway, journey, undefined)
       const body = JSON.stringify({ model, stream, messages: [{ role: 'user', content: 'Hello' }] })
       const reply = await serve(gateway, chat, journey, {}, Buffer.from(body))
-      if (reply.stream !== undefined) while (!(await reply.stream.next()).done);
+      const { stream: told } = reply
+      if (told !== undefined) await new Promise<void>(end => told.flow({ write: () => true, end }))
       assert.equal(journey.ending?.kind, 'complete', `${model}: ${JSON.stringify(journey.attempts)}`)
     }
   }
