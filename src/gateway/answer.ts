@@ -110,7 +110,7 @@ export function streamedPieces(source: StreamSource, framer: Framer, decoder: De
     let end = -1
     const flush = () => {
       if (start !== -1) {
-        const wire = bytes.subarray(start, end)
+        const wire = start === 0 && end === bytes.length ? bytes : bytes.subarray(start, end)
         ready.push(relayed ? { events, wire: atEnd ? Buffer.concat([wire, BLANK_LINE]) : wire } : { events })
       }
       events = []

@@ -53,14 +53,23 @@ export function sseFramer(maxFrameBytes = MAX_FRAME_BYTES): Framer {
   let begun = false
 
   function push(chunk: Uint8Array): Reading {
-    const fresh = Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength)
-    if (line.length === 0) return read(fresh, false)
+    const fresh = Buffer.isBuffer(chunk) ? chunk : Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength)
+    if (line.length === 0) return (begun && empty ? single(fresh) : undefined) ?? read(fresh, false)
     const mayEnd = fresh.includes(LF) || fresh.includes(CR) || line.at(-1)!.at(-1) === CR
     line.push(fresh)
     lineBytes += fresh.length
     if (mayEnd) return read(Buffer.concat(line), false)
     checkSize()
     return NOTHING
+  }
+
+  /** What most reads of a stream are: one event, which is one line of data. Undefined for all others, of which nothing has been read then. */
+  function single(bytes: Buffer): Reading | undefined {
+    const lineEnd = bytes.length - 2
+    if (bytes[lineEnd] !== LF || bytes[lineEnd + 1] !== LF || !isField(bytes, 0, lineEnd, 'data')) return undefined
+    const data = valueAt(bytes, 4, lineEnd)
+    if (data.includes('\n') || data.includes('\r')) return undefined
+    return { bytes, frames: [{ event: undefined, data, start: 0, end: bytes.length }] }
   }
 
   /** Reads the lines that end within `bytes`, which begin where the line before ended; at the end of the stream, all that is left. */

@@ -78,8 +78,8 @@ export function answerDecoder(traits: AnswerTraits): Decoder {
     choices ??= newChoices({ id, model })
     let saysMore = false
     let isLate = true
-    for (const [place, each] of list.entries()) {
-      const choice = asObject(each)
+    for (let place = 0; place < list.length; place++) {
+      const choice = asObject(list[place])
       if (choice === undefined) continue
       const index = indexOf(choice, place)
       if (choices.hasFinished(index)) {
@@ -152,13 +152,12 @@ function hasError(fields: Fields): boolean {
 /** True when there was one. Groq's own place for it, and Moonshot's, are older than their use of OpenAI's. */
 function pushUsage(answer: Fields, traits: AnswerTraits, events: ChatEvent[]): boolean {
   const first = Array.isArray(answer.choices) ? asObject(answer.choices[0]) : undefined
-  for (const place of [answer.usage, asObject(answer.x_groq)?.usage, first?.usage]) {
-    const usage = usageOf(place, traits.reasoningBeside)
-    if (usage === undefined) continue
-    events.push({ type: 'usage', usage })
-    return true
-  }
-  return false
+  const usage =
+    usageOf(answer.usage, traits.reasoningBeside) ??
+    usageOf(asObject(answer.x_groq)?.usage, traits.reasoningBeside) ??
+    usageOf(first?.usage, traits.reasoningBeside)
+  if (usage !== undefined) events.push({ type: 'usage', usage })
+  return usage !== undefined
 }
 
 function indexOf(choice: Fields, place: number): number {

@@ -74,17 +74,24 @@ export function choices(start: { readonly id: string; readonly model: string }):
   function read(index: number, choice: Fields, message: Fields, events: ChatEvent[]): void {
     const state = stateOf(index)
     const from = events.length
-    const extra: Record<string, unknown> = {}
+    let extra: Record<string, unknown> | undefined
     const thought = text(message.reasoning_content) || text(message.reasoning) || detailedThought(message.reasoning_details)
     if (thought !== '') events.push({ type: 'reasoning-delta', choice: index, text: thought })
-    readContent(index, message.content, events, extra)
+    const others = readContent(index, message.content, events)
+    if (others !== undefined) extra = { content_parts: others }
     const refusal = text(message.refusal)
     if (refusal !== '') events.push({ type: 'refusal-delta', choice: index, text: refusal })
     readTools(index, state, message.tool_calls, events)
-    for (const key in message) if (!READ.has(key) && !isHollow(message[key])) extra[key] = message[key]
-    if (!isHollow(choice.logprobs)) extra.logprobs = choice.logprobs
-    if (events.length > from || 'function_call' in extra || 'audio' in extra || 'images' in extra) hasContent = true
-    if (Object.keys(extra).length > 0) events.push({ type: 'extra-delta', choice: index, fields: extra })
+    for (const key in message) {
+      if (READ.has(key) || isHollow(message[key])) continue
+      extra ??= {}
+      extra[key] = message[key]
+    }
+    if (!isHollow(choice.logprobs)) extra = { ...extra, logprobs: choice.logprobs }
+    if (events.length > from) hasContent = true
+    if (extra === undefined) return
+    if ('function_call' in extra || 'audio' in extra || 'images' in extra) hasContent = true
+    events.push({ type: 'extra-delta', choice: index, fields: extra })
   }
 
   function readTools(choice: number, state: State, calls: unknown, events: ChatEvent[]): void {
@@ -160,15 +167,15 @@ function toolOf(state: State, call: Fields, id: string, name: string): Tool {
   return tool
 }
 
-/** Text, or Mistral's list of chunks, or (in a JSON mode) the object itself. */
-function readContent(choice: number, content: unknown, events: ChatEvent[], extra: Record<string, unknown>): void {
+/** Text, or Mistral's list of chunks, or (in a JSON mode) the object itself. @returns the chunks that are something else, if there are any */
+function readContent(choice: number, content: unknown, events: ChatEvent[]): readonly unknown[] | undefined {
   if (typeof content === 'string') {
     if (content !== '') events.push({ type: 'text-delta', choice, text: content })
-    return
+    return undefined
   }
   if (!Array.isArray(content)) {
     if (asObject(content) !== undefined) events.push({ type: 'text-delta', choice, text: JSON.stringify(content) })
-    return
+    return undefined
   }
   const others: unknown[] = []
   for (const each of content) {
@@ -179,7 +186,7 @@ function readContent(choice: number, content: unknown, events: ChatEvent[], extr
     else if (said !== '') events.push({ type: 'text-delta', choice, text: said })
     else if (part !== undefined && part.type !== 'text' && part.type !== 'thinking') others.push(part)
   }
-  if (others.length > 0) extra.content_parts = others
+  return others.length > 0 ? others : undefined
 }
 
 function chunkText(chunks: unknown): string {

@@ -32,9 +32,9 @@ export function finishReason(raw: string, calledTools: boolean): FinishReason {
 
 /** The error type that this finish stands for, where it is the provider's word that the answer failed. */
 export function failureOfFinish(choice: Readonly<Record<string, unknown>>): string | undefined {
-  for (const word of [choice.finish_reason, choice.native_finish_reason]) {
-    const failure = typeof word === 'string' ? FAILURES.get(word) : undefined
-    if (failure !== undefined) return failure
-  }
-  return undefined
+  return failureOf(choice.finish_reason) ?? failureOf(choice.native_finish_reason)
+}
+
+function failureOf(word: unknown): string | undefined {
+  return typeof word === 'string' ? FAILURES.get(word) : undefined
 }

@@ -36,14 +36,14 @@ export function usageOf(value: unknown, reasoningBeside: boolean): Usage | undef
   const reasoning = beside ? reasoningTold : atMost(reasoningTold, completion)
   const output = completion === undefined || beside ? completion : completion - (reasoning ?? 0)
 
-  const found: Usage = {
-    ...(input === undefined ? {} : { input }),
-    ...(cached === undefined ? {} : { cached }),
-    ...(cacheWrite === undefined ? {} : { cacheWrite }),
-    ...(output === undefined ? {} : { output }),
-    ...(reasoning === undefined ? {} : { reasoning }),
-  }
-  return Object.keys(found).length > 0 ? found : undefined
+  if ((input ?? cached ?? cacheWrite ?? output ?? reasoning) === undefined) return undefined
+  const found: { -readonly [Count in keyof Usage]: Usage[Count] } = {}
+  if (input !== undefined) found.input = input
+  if (cached !== undefined) found.cached = cached
+  if (cacheWrite !== undefined) found.cacheWrite = cacheWrite
+  if (output !== undefined) found.output = output
+  if (reasoning !== undefined) found.reasoning = reasoning
+  return found
 }
 
 /** Whether reasoning is counted beside the completion, as far as the total tells. */
