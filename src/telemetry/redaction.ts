@@ -3,8 +3,8 @@
  * through here: every secret that the configuration holds is replaced wherever it stands, as it is or as JSON and URLs write it.
  *
  * Looking for each secret by itself would cost the more the more clients there are, at every line. So all are looked for in one pass that
- * reads only each fourth place: whatever is eight characters or longer covers four characters that begin at such a place, and these four
- * begin at one of the first four characters of the secret. Only where they are those of a secret is the rest compared.
+ * reads only four characters at each so many places: as far apart as the shortest secret allows, so that whatever is a secret covers four
+ * that are read, and these begin at one of the first characters of the secret. Only where they are those of a secret is the rest compared.
  */
 
 export interface Redaction {
@@ -18,6 +18,11 @@ export interface Redaction {
 const SHORTEST_SECRET = 8
 
 const WINDOW = 4
+/** Reading at fewer places is worth little, and each place that is not read is one more of each secret to know. */
+const FARTHEST = 32
+const HASHES = 65_536
+/** With more of them marked, what is no secret would be compared too often. */
+const MOST_MARKS = HASHES / 8
 const SHOWN = '[secret]'
 
 interface Start {
@@ -29,28 +34,33 @@ interface Start {
 export function redaction(secrets: Iterable<string> = []): Redaction {
   /** The longest first, so that a secret within another does not leave the rest of it behind. */
   let forms: readonly string[] = []
+  /** So many places lie between two that are read. */
+  let stride = FARTHEST
   /** By the hash of four characters: whether any secret has them. */
-  const marks = new Uint8Array(65_536)
+  const marks = new Uint8Array(HASHES)
   const starts = new Map<number, Start[]>()
 
   function learn(more: Iterable<string>): void {
-    const known = new Set(forms)
-    for (const form of [...more].flatMap(formsOf)) {
-      if (form.length < SHORTEST_SECRET || known.has(form)) continue
-      known.add(form)
-      for (let offset = 0; offset < WINDOW; offset++) {
+    const all = new Set([...forms, ...[...more].flatMap(formsOf).filter(form => form.length >= SHORTEST_SECRET)])
+    if (all.size === forms.length) return
+    forms = [...all].sort((a, b) => b.length - a.length)
+    const [shortest, fewest] = [forms.at(-1)!.length - WINDOW + 1, SHORTEST_SECRET - WINDOW + 1]
+    stride = Math.max(fewest, Math.min(shortest, FARTHEST, Math.floor(MOST_MARKS / forms.length)))
+    marks.fill(0)
+    starts.clear()
+    for (const form of forms) {
+      for (let offset = 0; offset < stride; offset++) {
         const hash = hashAt(form, offset)
         marks[hash] = 1
         starts.set(hash, [...(starts.get(hash) ?? []), { form, offset }])
       }
     }
-    forms = [...known].sort((a, b) => b.length - a.length)
   }
 
   function holdsOne(text: string): boolean {
-    for (let at = 0; at + WINDOW <= text.length; at += WINDOW) {
+    for (let at = 0; at + WINDOW <= text.length; at += stride) {
       const hash = hashAt(text, at)
-      if (marks[hash] === 1 && starts.get(hash)!.some(({ form, offset }) => text.startsWith(form, at - offset))) return true
+      if (marks[hash] === 1 && isOneAt(text, at, starts.get(hash)!)) return true
     }
     return false
   }
@@ -60,6 +70,11 @@ export function redaction(secrets: Iterable<string> = []): Redaction {
     redact: text => (holdsOne(text) ? forms.reduce((left, form) => left.replaceAll(form, SHOWN), text) : text),
     learn,
   }
+}
+
+function isOneAt(text: string, at: number, starts: readonly Start[]): boolean {
+  for (const { form, offset } of starts) if (text.startsWith(form, at - offset)) return true
+  return false
 }
 
 /** As it is, as a JSON string has it, and as a URL has it. */

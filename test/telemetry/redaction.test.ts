@@ -4,13 +4,21 @@ import { redaction } from '../../src/telemetry/redaction.ts'
 
 const SECRETS = ['sk-proj-abcdefgh', 'another-secret-of-ours', 'p@ss/w"rd\\ü', 'sk-proj-abcdefgh-longer']
 
-test('a secret is found wherever it stands', () => {
-  const { redact } = redaction(SECRETS)
-  for (const secret of SECRETS) {
-    for (let before = 0; before < 9; before++) {
-      for (const after of ['', '.', ' and more of it']) {
-        const text = `${'x'.repeat(before)}${secret}${after}`
-        assert.equal(redact(text), `${'x'.repeat(before)}[secret]${after}`)
+/** Of eight characters and of sixty, so that they are looked for at all distances. */
+const BY_LENGTH = [...SECRETS, '8letters', 'long-secret-', 'longer-still-'].map((secret, at) =>
+  at < SECRETS.length + 1 ? secret : secret.padEnd(60, '0123456789'),
+)
+
+test('a secret is found wherever it stands, however long the shortest one is', () => {
+  for (const shortest of [8, 9, 16, 22, 60]) {
+    const secrets = BY_LENGTH.filter(({ length }) => length >= shortest)
+    const { redact } = redaction(secrets)
+    for (const secret of secrets) {
+      for (let before = 0; before < 70; before++) {
+        for (const after of ['', '.', ' and more of it']) {
+          const text = `${'x'.repeat(before)}${secret}${after}`
+          assert.equal(redact(text), `${'x'.repeat(before)}[secret]${after}`)
+        }
       }
     }
   }
