@@ -1,3 +1,4 @@
+import type { Fault } from './fault.ts'
 import type { Stop } from './stop.ts'
 
 /** Time, passed in so that a test can hold it still. Nothing else in the gateway asks the machine what time it is. */
@@ -27,12 +28,13 @@ export const systemClock: Clock = {
 export function sleep(clock: Clock, ms: number, stop: Stop): Promise<void> {
   return new Promise((resolve, reject) => {
     if (stop.fault !== undefined) return reject(stop.fault)
-    const unheard = stop.heard(fault => {
+    const stopped = (fault: Fault) => {
       cancel()
       reject(fault)
-    })
+    }
+    stop.hear(stopped)
     const cancel = clock.after(ms, () => {
-      unheard()
+      stop.unhear(stopped)
       resolve()
     })
   })

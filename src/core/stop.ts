@@ -7,9 +7,13 @@ import type { Fault } from './fault.ts'
 export interface Stop {
   /** Why it came, once it has come. */
   readonly fault: Fault | undefined
-  /** Calls `listener` when it comes, once. Returns what takes the listener away. */
-  heard(listener: (fault: Fault) => void): () => void
+  /** Calls `listener` when it comes, once. */
+  hear(listener: StopListener): void
+  /** This listener is not called any more. */
+  unhear(listener: StopListener): void
 }
+
+export type StopListener = (fault: Fault) => void
 
 export interface Stopper extends Stop {
   /** The first fault counts. */
@@ -17,23 +21,27 @@ export interface Stopper extends Stop {
 }
 
 export function stopper(): Stopper {
-  let listeners: ((fault: Fault) => void)[] = []
-  const own = {
-    fault: undefined as Fault | undefined,
-    heard(listener: (fault: Fault) => void) {
-      listeners.push(listener)
-      return () => {
-        const at = listeners.indexOf(listener)
-        if (at !== -1) listeners.splice(at, 1)
-      }
-    },
-    stop(fault: Fault) {
-      if (own.fault !== undefined) return
-      own.fault = fault
-      const told = listeners
-      listeners = []
-      for (const listener of told) listener(fault)
-    },
+  return new Stopping()
+}
+
+class Stopping implements Stopper {
+  fault: Fault | undefined = undefined
+  private listeners: StopListener[] = []
+
+  hear(listener: StopListener): void {
+    this.listeners.push(listener)
   }
-  return own
+
+  unhear(listener: StopListener): void {
+    const at = this.listeners.indexOf(listener)
+    if (at !== -1) this.listeners.splice(at, 1)
+  }
+
+  stop(fault: Fault): void {
+    if (this.fault !== undefined) return
+    this.fault = fault
+    const told = this.listeners
+    this.listeners = []
+    for (const listener of told) listener(fault)
+  }
 }

@@ -20,7 +20,7 @@ export interface StreamSource {
   /** Told of each event that made no sense and was left out. */
   malformed(): void
   /** The answer is complete (the connection may not be), or it ended with this fault. */
-  over(thrown?: unknown): void
+  ended(thrown?: unknown): void
 }
 
 /** @param relayed whether the bytes may go to the client as they are */
@@ -49,10 +49,10 @@ export function streamedPieces(source: StreamSource, framer: Framer, decoder: De
       source.noted(piece)
       taker.take(piece)
     } else if (failure !== undefined) {
-      source.over(failure)
+      source.ended(failure)
       taker.fail(failure)
     } else if (complete) {
-      source.over()
+      source.ended()
       taker.take(undefined)
     } else return false
     return true

@@ -110,7 +110,7 @@ export async function serve(
       journey.plan = planOf(gateway, journey, carried, headers)
       return firstAnswer(gateway, journey)
     }
-    const answer = route.cache === undefined ? await walk() : await recalled(gateway, journey, route.cache, walk)
+    const answer = await (route.cache === undefined ? walk() : recalled(gateway, journey, route.cache, walk))
     journey.answeredBy = answer.target
     journey.level = answer.level ?? journey.level
     journey.leftOut = answer.leftOut
@@ -119,7 +119,7 @@ export async function serve(
     const writer = dialect.writer(call, gateway.clock.now())
     const stream = told(gateway, journey, writer, answer)
     if (!call.stream) {
-      const whole = await stream.whole()
+      const whole = stream.whole()
       return { status: 200, headers: answerHeaders(gateway, journey), body: whole }
     }
     const { heartbeatMs } = route

@@ -10,6 +10,7 @@ import { answerKey } from '../cache/key.ts'
 import { recording } from '../cache/recording.ts'
 import type { Answer, Level, StandIn } from '../core/attempt.ts'
 import type { ChatEvent, Piece, Pieces } from '../core/chat.ts'
+import type { Fault } from '../core/fault.ts'
 import { following } from './answer.ts'
 import type { Gateway, Journey } from './gateway.ts'
 import type { RouteCache } from './routes.ts'
@@ -40,7 +41,7 @@ export async function recalled(
   if (boarded?.kind === 'answered') return givenAgain(journey, boarded.answer, 'hit', boarded.level)
   const flight = boarded?.kind === 'leads' ? boarded.flight : undefined
   // Nobody reads on for a client that has left: its flight must not wait for the end of the answer.
-  if (flight !== undefined) journey.stop.heard(() => flight.land({ kind: 'left' }))
+  if (flight !== undefined) journey.stop.hear(() => flight.land({ kind: 'left' }))
   try {
     const found = await gateway.answers.find(key, cache)
     if (found?.isFresh) {
@@ -84,17 +85,18 @@ async function landed({ clock }: Gateway, journey: Journey, flight: Flight, wait
       if (journey.stop.fault !== undefined) return reject(journey.stop.fault)
       const over = () => {
         unheard()
-        unstopped()
+        journey.stop.unhear(stopped)
         cancel()
       }
       const unheard = flight.heard(landing => {
         over()
         resolve(landing)
       })
-      const unstopped = journey.stop.heard(fault => {
+      const stopped = (fault: Fault) => {
         over()
         reject(fault)
-      })
+      }
+      journey.stop.hear(stopped)
       const cancel = clock.after(waitMs, () => {
         over()
         resolve('late')

@@ -88,7 +88,7 @@ async function resumedBy(
     if (decision !== 'skip') gateway.ledger.attempted(journey, { target, outcome: `passed-over:${decision}`, ms: 0 })
     return 'not asked'
   }
-  const outcome = await attempt(gateway, journey, step, call, journey.stop, kind)
+  const outcome = await attempt({ gateway, journey, step, call, stop: journey.stop, role: kind })
   if (outcome.kind === 'passed-over') {
     hopeless.add(target)
     return 'not asked'

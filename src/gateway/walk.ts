@@ -3,8 +3,8 @@
  * one is taken beside the one that is slow, once per call, and the first content wins.
  */
 import type { Answer, Outcome, Role, StandIn, Step, Target } from '../core/attempt.ts'
-import { type Stopper, stopper } from '../core/stop.ts'
-import { attempt } from './attempt.ts'
+import { type Stop, type StopListener, type Stopper, stopper } from '../core/stop.ts'
+import { type Asking, attempt } from './attempt.ts'
 import type { Gateway, Journey } from './gateway.ts'
 import { lateAfterMs } from './late.ts'
 import { standIn } from './recall.ts'
@@ -17,12 +17,18 @@ export async function firstAnswer(gateway: Gateway, journey: Journey): Promise<A
     const next = nextStep(gateway, journey)
     const step = next instanceof Promise ? await next : next
     if (step === undefined) break
-    const answer = await ('target' in step ? tried(gateway, journey, step) : standIn(gateway, journey, step))
+    let answer: Answer | undefined
+    if (!('target' in step)) answer = await standIn(gateway, journey, step)
+    else {
+      const hedgeMs = hedgeAfterMs(gateway, journey, step.target)
+      if (hedgeMs !== undefined) answer = await raced(gateway, journey, step, hedgeMs)
+      else answer = answerOf(gateway, journey, step.target, await attempt(asking(gateway, journey, step, journey.stop)))
+    }
     if (answer !== undefined) return answer
   }
   const step = lastResort(gateway, journey)
   if (step !== undefined) {
-    const outcome = await attempt(gateway, journey, step, callOf(journey, step), journey.stop, 'last-resort')
+    const outcome = await attempt(asking(gateway, journey, step, journey.stop, 'last-resort'))
     const answer = answerOf(gateway, journey, step.target, outcome)
     if (answer !== undefined) return answer
   }
@@ -59,17 +65,12 @@ function passOver(gateway: Gateway, journey: Journey, { target }: Step, decision
   if (decision !== 'skip') gateway.ledger.attempted(journey, { target, outcome: `passed-over:${decision}`, ms: 0 })
 }
 
-/** The answer, if there is one; nothing, if the next step is to be tried; throws, if none may be. */
-async function tried(gateway: Gateway, journey: Journey, step: Step): Promise<Answer | undefined> {
-  const { target } = step
-  const hedgeMs = hedgeAfterMs(gateway, journey, target)
-  if (hedgeMs !== undefined) return raced(gateway, journey, step, hedgeMs)
-  return answerOf(gateway, journey, target, await attempt(gateway, journey, step, callOf(journey, step), journey.stop))
+/** The call as the step is to be asked it. */
+function asking(gateway: Gateway, journey: Journey, step: Step, stop: Stop, role?: Role): Asking {
+  return { gateway, journey, step, call: step.rung?.call ?? journey.call!, stop, role }
 }
 
-/** The call as the step is to be asked it. */
-const callOf = ({ call }: Journey, { rung }: Step) => rung?.call ?? call!
-
+/** The answer, if there is one; nothing, if the next step is to be tried; throws, if none may be. */
 function answerOf(gateway: Gateway, journey: Journey, target: Target, outcome: Outcome): Answer | undefined {
   if (outcome.kind === 'answered') return outcome.answer
   if (outcome.kind === 'passed-over') notTried(journey, outcome.retryAtMs)
@@ -127,10 +128,11 @@ async function hedgeStep(gateway: Gateway, journey: Journey): Promise<Step | und
 
 function begun(gateway: Gateway, journey: Journey, step: Step, role?: Role): Run {
   const own = stopper()
-  const unheard = journey.stop.heard(own.stop)
-  const outcome = attempt(gateway, journey, step, callOf(journey, step), own, role)
+  const stop: StopListener = fault => own.stop(fault)
+  journey.stop.hear(stop)
+  const outcome = attempt(asking(gateway, journey, step, own, role))
   // An answer goes on to hear of the journey's end.
-  void outcome.then(({ kind }) => kind === 'answered' || unheard())
+  void outcome.then(({ kind }) => kind === 'answered' || journey.stop.unhear(stop))
   return { target: step.target, role, stopper: own, outcome }
 }
 

@@ -31,56 +31,86 @@ export function watch(
   hadWholeDeadline: boolean,
   onFault: (fault: Fault) => void,
 ): Watch {
-  const startedAt = clock.ticks()
-  const totalDue = startedAt + timeouts.totalMs
-  let hasBegun = false
-  // Numbers that change at every read stand in an object: a variable that a function shares is given a new number each time.
-  const silence = { counts: true, sinceTicks: startedAt }
-  let cancel = () => {}
+  return new Watching(clock, timeouts, deadlineTicks, hadWholeDeadline, onFault)
+}
 
-  function silenceDue(now: number): number {
-    if (!hasBegun) return startedAt + timeouts.firstTokenMs
-    return (silence.counts ? silence.sinceTicks : now) + timeouts.idleMs
+class Watching implements Watch {
+  private readonly clock: Clock
+  private readonly timeouts: Timeouts
+  private readonly deadlineTicks: number
+  private readonly hadWholeDeadline: boolean
+  private readonly onFault: (fault: Fault) => void
+  private readonly startedAt: number
+  private hasBegun = false
+  private isWaiting = true
+  private waitingSince: number
+  private cancel!: () => void
+  private readonly look = () => {
+    const now = this.clock.ticks()
+    const fault = this.due(now)
+    if (fault === undefined) this.arm(now)
+    else this.onFault(fault)
   }
 
-  function arm(): void {
-    const now = clock.ticks()
+  constructor(
+    clock: Clock,
+    timeouts: Timeouts,
+    deadlineTicks: number,
+    hadWholeDeadline: boolean,
+    onFault: (fault: Fault) => void,
+  ) {
+    this.clock = clock
+    this.timeouts = timeouts
+    this.deadlineTicks = deadlineTicks
+    this.hadWholeDeadline = hadWholeDeadline
+    this.onFault = onFault
+    this.startedAt = clock.ticks()
+    this.waitingSince = this.startedAt
+    this.arm(this.startedAt)
+  }
+
+  waiting(nowTicks: number): void {
+    this.isWaiting = true
+    this.waitingSince = nowTicks
+  }
+
+  heard(): void {
+    this.isWaiting = false
+  }
+
+  begun(): void {
+    this.hasBegun = true
+  }
+
+  stop(): void {
+    this.cancel()
+  }
+
+  private totalDue(): number {
+    return this.startedAt + this.timeouts.totalMs
+  }
+
+  private silenceDue(now: number): number {
+    if (!this.hasBegun) return this.startedAt + this.timeouts.firstTokenMs
+    return (this.isWaiting ? this.waitingSince : now) + this.timeouts.idleMs
+  }
+
+  private arm(now: number): void {
     // Never longer than idle, so that the beginning of the answer, after which idle counts, need not set the timer again.
-    cancel = clock.after(Math.min(deadlineTicks, totalDue, silenceDue(now), now + timeouts.idleMs) - now, look)
+    const dueTicks = Math.min(this.deadlineTicks, this.totalDue(), this.silenceDue(now), now + this.timeouts.idleMs)
+    this.cancel = this.clock.after(dueTicks - now, this.look)
   }
 
-  function look(): void {
-    const fault = due(clock.ticks())
-    if (fault === undefined) arm()
-    else onFault(fault)
-  }
-
-  function due(now: number): Fault | undefined {
-    if (now >= deadlineTicks - SLACK_MS) {
-      const blameless = hasBegun || !hadWholeDeadline
+  private due(now: number): Fault | undefined {
+    if (now >= this.deadlineTicks - SLACK_MS) {
+      const blameless = this.hasBegun || !this.hadWholeDeadline
       return new Fault('upstream-timeout', { detail: "the call's deadline passed", blameless })
     }
-    if (now >= totalDue - SLACK_MS) return timeout('total', timeouts.totalMs, !silence.counts)
-    if (now < silenceDue(now) - SLACK_MS) return undefined
-    if (!hasBegun) return timeout('first_token', timeouts.firstTokenMs, false)
-    return new Fault('upstream-stalled', { detail: `silent for ${timeouts.idleMs} ms (idle)` })
-  }
-  arm()
-
-  return {
-    waiting(nowTicks) {
-      silence.counts = true
-      silence.sinceTicks = nowTicks
-    },
-    heard() {
-      silence.counts = false
-    },
-    begun() {
-      hasBegun = true
-    },
-    stop() {
-      cancel()
-    },
+    const { totalMs, firstTokenMs, idleMs } = this.timeouts
+    if (now >= this.totalDue() - SLACK_MS) return timeout('total', totalMs, !this.isWaiting)
+    if (now < this.silenceDue(now) - SLACK_MS) return undefined
+    if (!this.hasBegun) return timeout('first_token', firstTokenMs, false)
+    return new Fault('upstream-stalled', { detail: `silent for ${idleMs} ms (idle)` })
   }
 }
 

@@ -2,6 +2,7 @@
  * One HTTP request to an upstream and its answer, read by pulling: what the caller does not read stays in the socket, so a client that
  * stops reading stops the upstream too. Times are not kept here but around the attempt; whoever keeps them calls `abort`.
  */
+import type { IncomingHttpHeaders } from 'node:http'
 import type { Dispatcher } from 'undici'
 import { Fault } from '../core/fault.ts'
 import type { UpstreamHeaders } from '../core/provider.ts'
@@ -53,150 +54,157 @@ export interface Reader {
   fail(fault: Fault): void
 }
 
-/** Who waits for a body that is read at once. */
-interface Gatherer {
-  resolve(body: Buffer): void
-  reject(fault: Fault): void
-}
-
 /** Above this many unread bytes the upstream is paused. */
 const HIGH_WATER_BYTES = 64 * 1024
 
 export function exchange(pools: Pools, sending: Sending): Exchange {
-  let controller: Dispatcher.DispatchController | undefined
-  let failure: Fault | undefined
-  let complete = false
-  let headSeen = false
-  let replayed = false
-  let sends = 0
-  let settleHead!: { resolve(answered: Answered): void; reject(fault: Fault): void }
-  let waiting: Reader | undefined
-  /** The rest of the body is wanted at once. */
-  let gathering: { take(chunk: Buffer): void; end(): void; reject(fault: Fault): void } | undefined
-  let unread: Buffer[] = []
-  let unreadBytes = 0
+  return new Sent(pools, sending)
+}
 
-  const head = new Promise<Answered>((resolve, reject) => {
-    settleHead = { resolve, reject }
-  })
+/** Who waits for all of a body. */
+interface Gathering {
+  readonly mostBytes: number
+  readonly onChunk: (() => void) | undefined
+  resolve(body: Buffer): void
+  reject(fault: Fault): void
+}
 
-  function fail(fault: Fault): void {
-    if (failure !== undefined || complete) return
-    failure = fault
-    unread = []
-    // The caller may have gone on to something else; its own reading of `head` still rejects.
-    head.catch(() => undefined)
-    settleHead.reject(fault)
-    give()?.fail(fault)
-    gathering?.reject(fault)
+/** One object for each exchange, and not a dozen functions that share its variables: there is one for every call. */
+class Sent implements Exchange, Dispatcher.DispatchHandler {
+  readonly head: Promise<Answered>
+  private readonly pools: Pools
+  private readonly sending: Sending
+  private settleHead!: (answered: Answered) => void
+  private rejectHead!: (fault: Fault) => void
+  private controller: Dispatcher.DispatchController | undefined
+  private failure: Fault | undefined
+  private complete = false
+  private headSeen = false
+  private replayed = false
+  private sent = 0
+  private waiting: Reader | undefined
+  private gathering: Gathering | undefined
+  /** What has come and nobody has asked for yet; while it is gathered, all that has come. */
+  private unread: Buffer[] = []
+  private unreadBytes = 0
+
+  constructor(pools: Pools, sending: Sending) {
+    this.pools = pools
+    this.sending = sending
+    this.head = new Promise((resolve, reject) => {
+      this.settleHead = resolve
+      this.rejectHead = reject
+    })
+    this.dispatch(pools.kept(sending.origin, sending.connectMs))
   }
 
-  const receiver: Dispatcher.DispatchHandler = {
-    onRequestStart(started) {
-      controller = started
-      if (failure === undefined) sends++
-      else started.abort(failure)
-    },
-    onResponseStart(_, status, headers) {
-      if (status < 200) return
-      headSeen = true
-      const head = { status, headers: headers as UpstreamHeaders }
-      const mostBytes = sending.atOnce?.(head)
-      if (mostBytes === undefined) return settleHead.resolve(head)
-      gather(mostBytes, sending.onChunk, { resolve: body => settleHead.resolve({ ...head, body }), reject: settleHead.reject })
-    },
-    onResponseData(started, chunk) {
-      if (gathering !== undefined) return gathering.take(chunk)
-      if (waiting !== undefined) return give()!.take(chunk)
-      unread.push(chunk)
-      unreadBytes += chunk.length
-      if (unreadBytes > HIGH_WATER_BYTES) started.pause()
-    },
-    onResponseEnd() {
-      if (failure !== undefined) return
-      complete = true
-      give()?.take(undefined)
-      gathering?.end()
-    },
-    onResponseError(_, error) {
-      if (failure === undefined && !headSeen && !replayed && isOfReusedConnection(error)) {
-        replayed = true
-        controller = undefined
-        dispatch(pools.fresh(sending.origin, sending.connectMs))
-        return
-      }
-      fail(transportFault(error, headSeen))
-    },
-  }
-
-  function dispatch(pool: Dispatcher): void {
-    const { path, headers, body } = sending
+  private dispatch(pool: Dispatcher): void {
+    const { path, headers, body } = this.sending
     try {
-      pool.dispatch({ path, method: 'POST', headers: headers as string[], body }, receiver)
+      pool.dispatch({ path, method: 'POST', headers: headers as string[], body }, this)
     } catch (error) {
-      fail(transportFault(error as Error, false))
+      this.fail(transportFault(error as Error, false))
     }
   }
 
-  dispatch(pools.kept(sending.origin, sending.connectMs))
+  private fail(fault: Fault): void {
+    if (this.failure !== undefined || this.complete) return
+    this.failure = fault
+    this.unread = []
+    // The caller may have gone on to something else; its own reading of `head` still rejects.
+    this.head.catch(() => undefined)
+    this.rejectHead(fault)
+    this.give()?.fail(fault)
+    this.gathering?.reject(fault)
+  }
 
-  function read(reader: Reader): void {
-    const chunk = unread.shift()
+  onRequestStart(started: Dispatcher.DispatchController): void {
+    this.controller = started
+    if (this.failure === undefined) this.sent++
+    else started.abort(this.failure)
+  }
+
+  onResponseStart(_: Dispatcher.DispatchController, status: number, headers: IncomingHttpHeaders): void {
+    if (status < 200) return
+    this.headSeen = true
+    const head = { status, headers: headers as UpstreamHeaders }
+    const { atOnce, onChunk } = this.sending
+    const mostBytes = atOnce?.(head)
+    if (mostBytes === undefined) return this.settleHead(head)
+    const resolve = (body: Buffer) => this.settleHead({ status, headers: head.headers, body })
+    this.gathering = { mostBytes, onChunk, resolve, reject: this.rejectHead }
+  }
+
+  onResponseData(started: Dispatcher.DispatchController, chunk: Buffer): void {
+    if (this.waiting !== undefined) return this.give()!.take(chunk)
+    this.unread.push(chunk)
+    this.unreadBytes += chunk.length
+    if (this.gathering !== undefined) this.hasGathered(this.gathering)
+    else if (this.unreadBytes > HIGH_WATER_BYTES) started.pause()
+  }
+
+  onResponseEnd(): void {
+    if (this.failure !== undefined) return
+    this.complete = true
+    this.give()?.take(undefined)
+    if (this.gathering !== undefined) this.settleGathering(this.gathering)
+  }
+
+  onResponseError(_: Dispatcher.DispatchController, error: Error): void {
+    if (this.failure === undefined && !this.headSeen && !this.replayed && isOfReusedConnection(error)) {
+      this.replayed = true
+      this.controller = undefined
+      return this.dispatch(this.pools.fresh(this.sending.origin, this.sending.connectMs))
+    }
+    this.fail(transportFault(error, this.headSeen))
+  }
+
+  read(reader: Reader): void {
+    const chunk = this.unread.shift()
     if (chunk !== undefined) {
-      unreadBytes -= chunk.length
-      if (controller?.paused && unreadBytes <= HIGH_WATER_BYTES) controller.resume()
+      this.unreadBytes -= chunk.length
+      if (this.controller?.paused && this.unreadBytes <= HIGH_WATER_BYTES) this.controller.resume()
       reader.take(chunk)
-    } else if (failure !== undefined) reader.fail(failure)
-    else if (complete) reader.take(undefined)
-    else waiting = reader
+    } else if (this.failure !== undefined) reader.fail(this.failure)
+    else if (this.complete) reader.take(undefined)
+    else this.waiting = reader
   }
 
   /** Who waits for a read, and then no longer does. */
-  function give(): Reader | undefined {
-    const reader = waiting
-    waiting = undefined
+  private give(): Reader | undefined {
+    const reader = this.waiting
+    this.waiting = undefined
     return reader
   }
 
-  function rest(maxBytes: number): Promise<Buffer> {
-    if (failure !== undefined) return Promise.reject(failure)
+  rest(mostBytes: number): Promise<Buffer> {
+    if (this.failure !== undefined) return Promise.reject(this.failure)
     return new Promise((resolve, reject) => {
-      gather(maxBytes, undefined, { resolve, reject })
-      if (complete) gathering!.end()
-      else if (controller?.paused) controller.resume()
+      this.gathering = { mostBytes, onChunk: undefined, resolve, reject }
+      if (this.complete) this.settleGathering(this.gathering)
+      else if (this.controller?.paused) this.controller.resume()
     })
   }
 
-  /** From now on the body is kept until it is complete; what has been read before is a part of it. */
-  function gather(maxBytes: number, onChunk: (() => void) | undefined, { resolve, reject }: Gatherer): void {
-    const chunks = unread
-    let bytes = unreadBytes
-    unread = []
-    unreadBytes = 0
-    gathering = {
-      take(chunk) {
-        chunks.push(chunk)
-        bytes += chunk.length
-        if (bytes > maxBytes) abort(new Fault('upstream-garbled', { detail: `the answer is larger than ${maxBytes} bytes` }))
-        else onChunk?.()
-      },
-      end: () => resolve(chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks)),
-      reject,
-    }
+  private hasGathered({ mostBytes, onChunk }: Gathering): void {
+    if (this.unreadBytes > mostBytes)
+      this.abort(new Fault('upstream-garbled', { detail: `the answer is larger than ${mostBytes} bytes` }))
+    else onChunk?.()
   }
 
-  function abort(fault: Fault): void {
-    const over = complete || failure !== undefined
-    fail(fault)
-    if (!over) controller?.abort(fault)
+  private settleGathering({ resolve }: Gathering): void {
+    const chunks = this.unread
+    resolve(chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks))
   }
 
-  return {
-    head,
-    read,
-    rest,
-    sends: () => sends,
-    abort,
+  sends(): number {
+    return this.sent
+  }
+
+  abort(fault: Fault): void {
+    const over = this.complete || this.failure !== undefined
+    this.fail(fault)
+    if (!over) this.controller?.abort(fault)
   }
 }
 
