@@ -8,6 +8,7 @@ import type { Metrics } from '../telemetry/metrics.ts'
 import { costUsd } from '../usage/price.ts'
 import type { Journey } from './gateway.ts'
 import type { Recent } from './recent.ts'
+import { allSeries, KINDS } from './series.ts'
 import { labelOf } from './targets.ts'
 
 export interface Ledger {
@@ -42,14 +43,17 @@ export function costOf({ attempts }: Journey): number | undefined {
  * @param recent is given what the log line says
  */
 export function ledger(clock: Clock, metrics: Metrics, log: Log, settle: (journey: Journey) => void, recent: Recent): Ledger {
+  const series = allSeries(metrics)
+
   function attempted(journey: Journey, attempt: AttemptRecord): void {
     journey.attempts.push(attempt)
     const { target, outcome, ms } = attempt
     const { providerName, label } = target
-    metrics.count('llm_attempts_total', [providerName, label, outcome])
-    if (outcome.startsWith('passed-over:'))
+    const { count, seconds } = series.tries(target, outcome)
+    count.add(1)
+    if (seconds === undefined)
       return journey.trace?.event('understudy.passed_over', { target: target.id, reason: outcome.slice('passed-over:'.length) })
-    metrics.observe('llm_attempt_seconds', [providerName, label, outcome], ms / 1000)
+    seconds.observe(ms / 1000)
     // Late is no fault: it hurts nobody's circuit or key. But who looks for what is wrong with a target looks here.
     if (attempt.slow) metrics.count('llm_errors_total', [providerName, label, 'slow'])
     if (!NO_ERRORS.has(outcome)) metrics.count('llm_errors_total', [providerName, label, outcome])
@@ -85,18 +89,22 @@ export function ledger(clock: Clock, metrics: Metrics, log: Log, settle: (journe
     const route = journey.route?.name ?? NONE
     const client = journey.client?.name ?? NONE
     const stream = journey.call?.stream === true
-    const target = answeredBy === undefined ? NONE : labelOf(answeredBy)
-    metrics.count('llm_requests_total', [route, client, target, String(status), String(stream)])
+    if (answeredBy !== undefined && status === 200) series.calls(route, client, answeredBy).answered(stream).add(1)
+    else {
+      const target = answeredBy === undefined ? NONE : labelOf(answeredBy)
+      metrics.count('llm_requests_total', [route, client, target, String(status), String(stream)])
+    }
     const failedOver = countFailovers(journey, route)
-    if (journey.route !== undefined) metrics.observe('llm_overhead_seconds', [route], Math.max(0, ms - waitedMs(journey)) / 1000)
+    if (journey.route !== undefined) series.overhead(route).observe(Math.max(0, ms - waitedMs(journey)) / 1000)
     for (const attempt of journey.attempts) countPaid(journey, attempt)
     if (journey.cached !== undefined) metrics.count('llm_cache_total', [route, journey.cached])
     if (stream && wasAnswered(journey)) metrics.count('llm_stream_endings_total', [route, ending.kind])
     if (journey.level !== 'normal' && wasAnswered(journey)) metrics.count('llm_degraded_total', [route, journey.level])
     if (answeredBy === undefined) return failedOver
     const traceId = journey.trace?.id
-    metrics.observe('llm_latency_seconds', [route, target], ms / 1000, traceId)
-    metrics.observe('llm_first_token_seconds', [route, target], journey.firstTokenMs! / 1000, traceId)
+    const { latency, firstToken } = series.times(route, answeredBy)
+    latency.observe(ms / 1000, traceId)
+    firstToken.observe(journey.firstTokenMs! / 1000, traceId)
     return failedOver
   }
 
@@ -117,16 +125,13 @@ export function ledger(clock: Clock, metrics: Metrics, log: Log, settle: (journe
   function countUsage(journey: Journey, target: Target, usage: Usage): void {
     const route = journey.route?.name ?? NONE
     const client = journey.client?.name ?? NONE
-    const label = labelOf(target)
-    const count = (kind: string, tokens: number | undefined) => {
-      if (tokens !== undefined && tokens > 0) metrics.count('llm_tokens_total', [route, client, label, kind], tokens)
+    const calls = series.calls(route, client, target)
+    for (const kind of KINDS) {
+      const tokens = usage[kind]
+      if (tokens !== undefined && tokens > 0) calls.tokens(kind).add(tokens)
     }
-    count('input', usage.input)
-    count('cached', usage.cached)
-    count('output', usage.output)
-    count('reasoning', usage.reasoning)
     const cost = costUsd(target.abilities.price, usage)
-    if (cost !== undefined) metrics.count('llm_cost_usd_total', [route, client, label], cost)
+    if (cost !== undefined) calls.cost().add(cost)
   }
 
   /** From one target to the next that was tried because of it; a second attempt beside a slow one is none. @returns whether there was one */
@@ -191,7 +196,7 @@ export function ledger(clock: Clock, metrics: Metrics, log: Log, settle: (journe
       metrics.count('llm_recoveries_total', [route!.name, kind, result])
       trace?.event('understudy.recovery', { kind, result })
     },
-    inFlight: (target, by) => metrics.change('llm_in_flight', [labelOf(target)], by),
+    inFlight: (target, by) => series.inFlight(target).add(by),
     close,
   }
 }

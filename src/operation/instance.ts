@@ -62,7 +62,15 @@ export async function instance(options: InstanceOptions): Promise<Instance> {
   const inside = simulators()
   const prepared = await inside.prepare(first).catch((error: Error) => fail(EXIT.unavailable, error.message))
   inside.use(prepared)
-  const traces = await startTraces({ settings: first.telemetry.traces, env, version, clock, log: logged, redact })
+  const traces = await startTraces({
+    settings: first.telemetry.traces,
+    env,
+    version,
+    clock,
+    random: Math.random,
+    log: logged,
+    redact,
+  })
   let current = assemble({
     ...parts,
     config: first,

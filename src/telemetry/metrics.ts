@@ -88,11 +88,25 @@ type OfKind<Kind> = { [N in Name]: (typeof METRICS)[N][0] extends Kind ? N : nev
 type Values<N extends Name> = Strings<(typeof METRICS)[N][2]>
 type Strings<Tuple extends readonly unknown[]> = { readonly [At in keyof Tuple]: string }
 
+/** A counter or a gauge for one tuple of label values, for who counts in it often. */
+export interface Tally {
+  add(by: number): void
+}
+
+/** The same of a histogram. */
+export interface Timing {
+  /** @param traceId of the trace that shows this one, for who wants to see an example */
+  observe(seconds: number, traceId?: string): void
+}
+
 export interface Metrics {
   count<N extends OfKind<'counter'>>(name: N, values: Values<N>, by?: number): void
   /** @param traceId of the trace that shows this one, for who wants to see an example */
   observe<N extends OfKind<'histogram'>>(name: N, values: Values<N>, seconds: number, traceId?: string): void
   change<N extends OfKind<'gauge'>>(name: N, values: Values<N>, by: number): void
+  /** Not for series that are going to be forgotten. */
+  tally<N extends OfKind<'counter' | 'gauge'>>(name: N, values: Values<N>): Tally
+  timing<N extends OfKind<'histogram'>>(name: N, values: Values<N>): Timing
   set<N extends OfKind<'gauge'>>(name: N, values: Values<N>, to: number): void
   /** What it tells is of something that is no more: the series is not there until it is told of again. */
   forget<N extends OfKind<'gauge'>>(name: N, values: Values<N>): void
@@ -146,12 +160,14 @@ export function metrics(version: string): Metrics {
 
   return {
     count(name, values, by = 1) {
-      sums.get(name)!.of(values).pending += by
+      sums.get(name)!.of(values).add(by)
     },
-    observe: (name, values, seconds, traceId) => observe(histograms.get(name)!.of(values), seconds, traceId),
+    observe: (name, values, seconds, traceId) => histograms.get(name)!.of(values).observe(seconds, traceId),
     change(name, values, by) {
-      sums.get(name)!.of(values).pending += by
+      sums.get(name)!.of(values).add(by)
     },
+    tally: (name, values) => sums.get(name)!.of(values),
+    timing: (name, values) => histograms.get(name)!.of(values),
     set,
     forget: (name, values) => sums.get(name)!.forget(values),
     beforeScrape(run) {
@@ -169,10 +185,7 @@ export function metrics(version: string): Metrics {
   }
 }
 
-/** A counter or a gauge for one tuple of label values. */
-interface Sum {
-  /** Added since the last scrape. */
-  pending: number
+interface Sum extends Tally {
   set(to: number): void
   handOn(): void
 }
@@ -181,27 +194,31 @@ function sum(metric: Counter | Gauge, values: readonly string[]): Sum {
   const handle = metric.labels(...values)
   // It is there from its first mention, even when what is added is nothing.
   handle.inc(0)
+  /** Added since the last scrape. */
+  let pending = 0
   return {
-    pending: 0,
+    add(by) {
+      pending += by
+    },
     set(to) {
-      this.pending = 0
+      pending = 0
       ;(handle as ReturnType<Gauge['labels']>).set(to)
     },
     handOn() {
-      if (this.pending !== 0) handle.inc(this.pending)
-      this.pending = 0
+      if (pending !== 0) handle.inc(pending)
+      pending = 0
     },
   }
 }
 
-/** A histogram for one tuple of label values. */
-interface Distribution {
+interface Distribution extends Timing {
   readonly values: readonly string[]
   /** Observations up to each bound and above the one before it; the last place is for those above them all. */
   readonly counts: Float64Array
-  sum: number
-  /** By bucket: the latest observation that a trace shows; undefined until there is one. */
-  examples: (Example | undefined)[] | undefined
+  /** Of all that was observed. */
+  sum(): number
+  /** By bucket: the latest observation that a trace shows. */
+  readonly examples: (Example | undefined)[]
 }
 
 interface Example {
@@ -211,21 +228,25 @@ interface Example {
   readonly timestamp: number
 }
 
-const distribution = (values: readonly string[]): Distribution => ({
-  values: [...values],
-  counts: new Float64Array(SECONDS.length + 1),
-  sum: 0,
-  examples: undefined,
-})
-
-function observe(into: Distribution, seconds: number, traceId?: string): void {
-  let at = 0
-  while (at < SECONDS.length && seconds > SECONDS[at]!) at++
-  into.counts[at]!++
-  into.sum += seconds
-  if (traceId === undefined) return
-  into.examples ??= []
-  into.examples[at] = { labelSet: { trace_id: traceId }, value: seconds, timestamp: systemClock.now() / 1000 }
+function distribution(values: readonly string[]): Distribution {
+  const counts = new Float64Array(SECONDS.length + 1)
+  const examples: (Example | undefined)[] = []
+  // A number that changes at every call: in an array it changes in place.
+  const sum = new Float64Array(1)
+  return {
+    values: [...values],
+    counts,
+    examples,
+    sum: () => sum[0]!,
+    observe(seconds, traceId) {
+      let at = 0
+      while (at < SECONDS.length && seconds > SECONDS[at]!) at++
+      counts[at]!++
+      sum[0]! += seconds
+      if (traceId === undefined) return
+      examples[at] = { labelSet: { trace_id: traceId }, value: seconds, timestamp: systemClock.now() / 1000 }
+    },
+  }
 }
 
 /** As Prometheus counts: each bucket holds those below it, too. */
@@ -235,10 +256,14 @@ function valuesOf(name: string, labelNames: readonly string[], all: readonly Dis
     let count = 0
     const buckets = [...SECONDS, '+Inf'].map((le, at) => {
       count += counts[at]!
-      const exemplar = examples?.[at]
+      const exemplar = examples[at]
       return { metricName: `${name}_bucket`, labels: { le, ...labels }, value: count, ...(exemplar && { exemplar }) }
     })
-    return [...buckets, { metricName: `${name}_sum`, labels, value: sum }, { metricName: `${name}_count`, labels, value: count }]
+    return [
+      ...buckets,
+      { metricName: `${name}_sum`, labels, value: sum() },
+      { metricName: `${name}_count`, labels, value: count },
+    ]
   })
 }
 

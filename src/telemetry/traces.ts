@@ -1,8 +1,9 @@
 /*
  * Traces, by OpenTelemetry's SDK over OTLP/HTTP. The SDK is large, so it is loaded only where traces are wanted: by the configuration, or by
- * the variables that OpenTelemetry has for it. It is asked once per call, whether this one is sampled; for one that is not, that is all that
- * happens, save that the trace it came with is handed on. Nothing is registered for the whole process and no library is patched: every span
- * is begun and ended by name, with its parent, so that running code needs no context that follows it around.
+ * the variables that OpenTelemetry has for it. Of the calls that come with no trace, the share of the configuration is drawn here, and the
+ * SDK hears of no other; for a call that came with one the SDK decides, and where it is not written down it is handed on. Nothing is
+ * registered for the whole process and no library is patched: every span is begun and ended by name, with its parent, so that running code
+ * needs no context that follows it around.
  */
 import type { Context, ContextManager, ProxyTracerProvider, Span, SpanContext, Tracer } from '@opentelemetry/api'
 import type { SpanExporter } from '@opentelemetry/sdk-trace'
@@ -52,6 +53,7 @@ export interface TraceOptions {
   readonly env: Readonly<Record<string, string | undefined>>
   readonly version: string
   readonly clock: Clock
+  readonly random: () => number
   readonly log: Log
   readonly redact: (text: string) => string
 }
@@ -62,12 +64,20 @@ const CLOSE_MS = 3_000
 const LONGEST_STATE = 512
 
 /** Undefined when nobody wants traces. What the variables say of endpoint, headers, sampler, batches and resource is obeyed by the SDK. */
-export async function startTraces({ settings, env, version, clock, log, redact }: TraceOptions): Promise<Traces | undefined> {
+export async function startTraces({
+  settings,
+  env,
+  version,
+  clock,
+  random,
+  log,
+  redact,
+}: TraceOptions): Promise<Traces | undefined> {
   const isOff = env.OTEL_SDK_DISABLED?.toLowerCase() === 'true' || env.OTEL_TRACES_EXPORTER === 'none'
   const isNamed = Boolean(env.OTEL_EXPORTER_OTLP_ENDPOINT || env.OTEL_EXPORTER_OTLP_TRACES_ENDPOINT)
   if (isOff || (settings === undefined && !isNamed)) return undefined
 
-  const [api, { NodeSDK }, { ParentBasedSampler, TraceIdRatioBasedSampler }] = await Promise.all([
+  const [api, { NodeSDK }, { AlwaysOnSampler, ParentBasedSampler }] = await Promise.all([
     import('@opentelemetry/api'),
     import('@opentelemetry/sdk-node'),
     import('@opentelemetry/sdk-trace'),
@@ -81,7 +91,8 @@ export async function startTraces({ settings, env, version, clock, log, redact }
     logRecordProcessors: [],
     textMapPropagator: null,
     contextManager: noContext(api.ROOT_CONTEXT),
-    ...(bySample && { sampler: new ParentBasedSampler({ root: new TraceIdRatioBasedSampler(settings.sample) }) }),
+    // Of calls that came with no trace, the draw has been made before the SDK is asked.
+    ...(bySample && { sampler: new ParentBasedSampler({ root: new AlwaysOnSampler() }) }),
     ...(!isTitled && { serviceName: OWN_NAME }),
   })
   sdk.start()
@@ -94,6 +105,7 @@ export async function startTraces({ settings, env, version, clock, log, redact }
   return {
     begin: (headers, startedAtMs, startedTicks) => {
       const parent = parentOf(api, headers)
+      if (parent === undefined && bySample && random() >= settings.sample) return undefined
       const context = parent === undefined ? api.ROOT_CONTEXT : api.trace.setSpanContext(api.ROOT_CONTEXT, parent)
       const span = tracer.startSpan('chat', { kind: api.SpanKind.SERVER, startTime: startedAtMs }, context)
       if (!span.isRecording()) return parent && handedOn(parent)

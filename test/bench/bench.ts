@@ -91,10 +91,30 @@ function gatewayConfig(limits: object, more: object): string {
     server: { listen: '127.0.0.1:0' },
     admin: { listen: '127.0.0.1:0' },
     providers: {
-      primary: { type: 'openai', base_url: `${upstream}/v1`, keys: ['key-of-primary'], models },
-      foreign: { type: 'anthropic', base_url: upstream, keys: ['key-of-foreign'], models },
-      down: { type: 'openai', base_url: `${upstream}${DOWN_PATH}/v1`, keys: ['key-of-down'], models },
-      reserve: { type: 'openai-compatible', base_url: `${upstream}/v1`, keys: ['key-of-reserve'], models },
+      primary: {
+        type: 'openai',
+        base_url: `${upstream}/v1`,
+        keys: ['sk-primary-0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKL'],
+        models,
+      },
+      foreign: {
+        type: 'anthropic',
+        base_url: upstream,
+        keys: ['sk-foreign-0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKL'],
+        models,
+      },
+      down: {
+        type: 'openai',
+        base_url: `${upstream}${DOWN_PATH}/v1`,
+        keys: ['sk-down-0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNO'],
+        models,
+      },
+      reserve: {
+        type: 'openai-compatible',
+        base_url: `${upstream}/v1`,
+        keys: ['sk-reserve-0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKL'],
+        models,
+      },
     },
     routes: {
       [SAME_DIALECT]: { targets: ['primary/small-1'], fallbacks: ['reserve/small-1'] },

@@ -56,6 +56,7 @@ export async function running(yaml: string, options: RunningOptions = {}): Promi
   const { redact } = redaction(secretsOf(config))
   const logged = log('debug', redact, { write: line => lines.push(line) })
   const traces = await startTraces({
+    random: Math.random,
     settings: config.telemetry.traces,
     env: { OTEL_EXPORTER_OTLP_PROTOCOL: 'http/json' },
     version: 'test',
