@@ -18,8 +18,9 @@ import type { Clock } from '../core/clock.ts'
 import type { Store, Taken, Want } from '../core/store.ts'
 import { backlog } from './backlog.ts'
 import { embeddedStore } from './embedded.ts'
+import type { Failure } from './failure.ts'
 import { checkTags } from './hash-tag.ts'
-import type { Failure, RemoteStore } from './redis.ts'
+import type { RemoteStore } from './redis.ts'
 import { share } from './share.ts'
 
 export interface DegradedOptions {

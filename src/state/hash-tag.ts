@@ -13,6 +13,17 @@ export function hashTag(key: string): string | undefined {
   return end <= begin + 1 ? undefined : key.slice(begin + 1, end)
 }
 
+/** A key in the slot of `key`, for what belongs to `id` there. */
+export function besides(prefix: string, key: string, what: string, id: string): string {
+  return `${prefix}:{${hashTag(key) ?? whole(`${prefix}:${key}`)}}:${what}:${id}`
+}
+
+/** The slot of a key without a tag is that of the whole key, which can stand between braces when it has none itself. */
+function whole(key: string): string {
+  if (/[{}]/.test(key)) throw new Error(`"${key}" has braces and no hash tag`)
+  return key
+}
+
 /** Throws when the wants of one taker could lie in different slots: a mistake in the code that wants them. */
 export function checkTags(wants: readonly Want[]): void {
   const first = wants[0]

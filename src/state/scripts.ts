@@ -50,111 +50,127 @@ local function correctRate(key, span, counted, difference)
 end
 `
 
-/** KEYS: the record, one key per want. ARGV: taker, deadline, how long the record stays; kind, amount, limit, span of each want. */
-export const TAKE = script(`${NOW}${WINDOWS}
-local taker, deadline, stays = ARGV[1], tonumber(ARGV[2]), ARGV[3]
-if now > deadline then return {now, 'late'} end
-local record = redis.call('GET', KEYS[1])
-if record == 'settled' then return {now, 'late'} end
-if record then
-  local remaining = cmsgpack.unpack(record).remaining
-  table.insert(remaining, 1, 'taken')
-  table.insert(remaining, 1, now)
-  return remaining
-end
-
-local wants = {}
-local answer = {now, 'taken'}
-for at = 2, #KEYS do
-  local base = 4 * (at - 2) + 3
-  local kind, amount, limit, span = ARGV[base + 1], tonumber(ARGV[base + 2]), tonumber(ARGV[base + 3]), tonumber(ARGV[base + 4])
-  local want = {kind = kind, key = KEYS[at], amount = amount, span = span, raw = ARGV[base + 2]}
-  local left, retry
-  if kind == 'lease' then
-    redis.call('ZREMRANGEBYSCORE', want.key, '-inf', now)
-    left = limit - redis.call('ZCARD', want.key)
-    local soonest = redis.call('ZRANGE', want.key, 0, 0, 'WITHSCORES')
-    retry = soonest[2] and tonumber(soonest[2]) - now or span
-  elseif kind == 'sum' then
-    left = limit - tonumber(redis.call('GET', want.key) or 0)
-    retry = redis.call('PTTL', want.key)
-    if retry < 0 then retry = span end
-  else
-    local index = math.floor(now / span)
-    local passed = now - index * span
-    local current, previous = windows(want.key, index)
-    want.index, want.current, want.previous = index, current, previous
-    left = limit - (current + previous * (1 - passed / span))
-    -- The previous window fades linearly, then the current one becomes the previous.
-    local free = limit - amount
-    if free < 0 then retry = span
-    elseif current > free then retry = span - passed + math.max(0, span * (1 - free / current))
-    elseif previous > 0 then retry = math.max(0, span * (1 - (free - current) / previous) - passed)
-    else retry = 0 end
-  end
-  if left < amount then return {now, 'refused', at - 2, math.ceil(retry)} end
-  answer[#answer + 1] = text(left - amount)
-  wants[#wants + 1] = want
-end
-
-local counted = {}
-for _, want in ipairs(wants) do
-  local place = 0
-  if want.kind == 'lease' then
-    redis.call('ZADD', want.key, now + want.span, taker)
-    redis.call('PEXPIRE', want.key, math.max(redis.call('PTTL', want.key), want.span))
-  elseif want.kind == 'sum' then
-    redis.call('INCRBYFLOAT', want.key, want.raw)
-    if redis.call('PTTL', want.key) < 0 then redis.call('PEXPIRE', want.key, want.span) end
-    place = redis.call('PEXPIRETIME', want.key)
-  else
-    setWindows(want.key, want.index, want.span, want.current + want.amount, want.previous)
-    place = want.index
-  end
-  counted[#counted + 1] = {want.kind, want.key, want.amount, want.span, place}
-end
-local remaining = {}
-for at = 3, #answer do remaining[#remaining + 1] = answer[at] end
-redis.call('SET', KEYS[1], cmsgpack.pack({remaining = remaining, counted = counted}), 'PX', stays)
-return answer
-`)
-
 /**
- * KEYS: the record, one key per want. ARGV: taker; kind, amount, span of each want; and before them, for what was used without having
- * been taken here, how long ago it was taken and how long it is remembered that it was settled (else empty, empty).
+ * Many operations, one after the other, each as if it had come alone. KEYS: all that they name. ARGV: as JSON, a list of the deadline, how
+ * long records stay, and of each operation one list, in which keys are named by their places in KEYS:
+ *
+ *   'take', taker, record; kind, key, amount, limit, span of each want
+ *   'settle', taker, record, age; kind, key, amount, span of each want. `age` is false, but for what was used without having been
+ *   taken here: how long ago it was taken
+ *
+ * The answer is JSON, too: a list of the clock and, of each operation, a list of what remains, what did not fit, 'late', 'settled', or the
+ * error that it met and no other did. An error that would meet them all is that of the script: then none of them has changed anything.
  */
-export const SETTLE = script(`${NOW}${WINDOWS}
-local taker, age, stays = ARGV[1], tonumber(ARGV[2]), ARGV[3]
-local record = redis.call('GET', KEYS[1])
-if record == 'settled' or (not record and not age) then return {now} end
+export const COUNT = script(`${NOW}${WINDOWS}
+local input = cjson.decode(ARGV[1])
+local deadline, stays = input[1], input[2]
 
-local finals = {}
-for at = 2, #KEYS do
-  local base = 3 * (at - 2) + 3
-  finals[ARGV[base + 1] .. ' ' .. KEYS[at]] = tonumber(ARGV[base + 2])
-end
+local function take(operation)
+  local taker, recordKey = operation[2], KEYS[operation[3]]
+  if now > deadline then return '"late"' end
+  local record = redis.call('GET', recordKey)
+  if record == 'settled' then return '"late"' end
+  if record then return cmsgpack.unpack(record).answer end
 
-if record then
-  for _, want in ipairs(cmsgpack.unpack(record).counted) do
-    local kind, key, amount, span, place = unpack(want)
-    local difference = (finals[kind .. ' ' .. key] or 0) - amount
-    if kind == 'lease' then redis.call('ZREM', key, taker)
+  local wants, remaining = {}, {}
+  for base = 4, #operation, 5 do
+    local kind, key, amount, limit, span = operation[base], KEYS[operation[base + 1]], tonumber(operation[base + 2]), operation[base + 3], operation[base + 4]
+    local want = {kind = kind, key = key, amount = amount, span = span, raw = operation[base + 2]}
+    local left, retry
+    if kind == 'lease' then
+      redis.call('ZREMRANGEBYSCORE', key, '-inf', now)
+      left = limit - redis.call('ZCARD', key)
+      if left < amount then
+        local soonest = redis.call('ZRANGE', key, 0, 0, 'WITHSCORES')
+        retry = soonest[2] and tonumber(soonest[2]) - now or span
+      end
     elseif kind == 'sum' then
-      if difference ~= 0 and redis.call('PEXPIRETIME', key) == place then redis.call('INCRBYFLOAT', key, text(difference)) end
-    elseif difference ~= 0 then correctRate(key, span, place, difference) end
+      left = limit - tonumber(redis.call('GET', key) or 0)
+      if left < amount then
+        retry = redis.call('PTTL', key)
+        if retry < 0 then retry = span end
+      end
+    else
+      local index = math.floor(now / span)
+      local passed = now - index * span
+      local current, previous = windows(key, index)
+      want.index, want.current, want.previous = index, current, previous
+      left = limit - (current + previous * (1 - passed / span))
+      -- The previous window fades linearly, then the current one becomes the previous.
+      local free = limit - amount
+      if free < 0 then retry = span
+      elseif current > free then retry = span - passed + math.max(0, span * (1 - free / current))
+      elseif previous > 0 then retry = math.max(0, span * (1 - (free - current) / previous) - passed)
+      else retry = 0 end
+    end
+    if left < amount then return '{"want":' .. #wants .. ',"retryAfterMs":' .. text(math.ceil(retry)) .. '}' end
+    remaining[#remaining + 1] = text(left - amount)
+    wants[#wants + 1] = want
   end
-else
-  for at = 2, #KEYS do
-    local base = 3 * (at - 2) + 3
-    local kind, amount, span = ARGV[base + 1], tonumber(ARGV[base + 2]), tonumber(ARGV[base + 3])
-    if kind == 'sum' and span > 0 then
-      redis.call('INCRBYFLOAT', KEYS[at], ARGV[base + 2])
-      if redis.call('PTTL', KEYS[at]) < 0 then redis.call('PEXPIRE', KEYS[at], span) end
-    elseif kind == 'rate' then correctRate(KEYS[at], span, math.floor((now - age) / span), amount) end
+
+  local counted = {}
+  for at, want in ipairs(wants) do
+    local place = 0
+    if want.kind == 'lease' then
+      redis.call('ZADD', want.key, now + want.span, taker)
+      redis.call('PEXPIRE', want.key, math.max(redis.call('PTTL', want.key), want.span))
+    elseif want.kind == 'sum' then
+      redis.call('INCRBYFLOAT', want.key, want.raw)
+      if redis.call('PTTL', want.key) < 0 then redis.call('PEXPIRE', want.key, want.span) end
+      place = redis.call('PEXPIRETIME', want.key)
+    else
+      setWindows(want.key, want.index, want.span, want.current + want.amount, want.previous)
+      place = want.index
+    end
+    counted[at] = {want.kind, want.key, want.amount, want.span, place}
   end
+  local answer = '[' .. table.concat(remaining, ',') .. ']'
+  redis.call('SET', recordKey, cmsgpack.pack({answer = answer, counted = counted}), 'PX', stays)
+  return answer
 end
-if age then redis.call('SET', KEYS[1], 'settled', 'PX', stays) else redis.call('DEL', KEYS[1]) end
-return {now}
+
+local function settle(operation)
+  local taker, recordKey, age = operation[2], KEYS[operation[3]], operation[4]
+  local record = redis.call('GET', recordKey)
+  if record == 'settled' or (not record and not age) then return '"settled"' end
+  if record then
+    local finals = {}
+    for base = 5, #operation, 4 do
+      finals[operation[base] .. ' ' .. KEYS[operation[base + 1]]] = tonumber(operation[base + 2])
+    end
+    for _, want in ipairs(cmsgpack.unpack(record).counted) do
+      local kind, key, amount, span, place = unpack(want)
+      local difference = (finals[kind .. ' ' .. key] or 0) - amount
+      if kind == 'lease' then redis.call('ZREM', key, taker)
+      elseif kind == 'sum' then
+        if difference ~= 0 and redis.call('PEXPIRETIME', key) == place then redis.call('INCRBYFLOAT', key, text(difference)) end
+      elseif difference ~= 0 then correctRate(key, span, place, difference) end
+    end
+  else
+    for base = 5, #operation, 4 do
+      local kind, key, amount, span = operation[base], KEYS[operation[base + 1]], operation[base + 2], operation[base + 3]
+      if kind == 'sum' and span > 0 then
+        redis.call('INCRBYFLOAT', key, amount)
+        if redis.call('PTTL', key) < 0 then redis.call('PEXPIRE', key, span) end
+      elseif kind == 'rate' then correctRate(key, span, math.floor((now - age) / span), amount) end
+    end
+  end
+  if age then redis.call('SET', recordKey, 'settled', 'PX', stays) else redis.call('DEL', recordKey) end
+  return '"settled"'
+end
+
+local answers = {text(now)}
+for at = 3, #input do
+  local operation = input[at]
+  local done, answer = pcall(operation[1] == 'take' and take or settle, operation)
+  if not done then
+    local said = type(answer) == 'table' and answer.err or tostring(answer)
+    if string.find(' READONLY OOM MISCONF NOREPLICAS ', ' ' .. string.match(said, '^%S*') .. ' ', 1, true) then return redis.error_reply(said) end
+    answer = cjson.encode({error = said})
+  end
+  answers[#answers + 1] = answer
+end
+return '[' .. table.concat(answers, ',') .. ']'
 `)
 
 /** KEYS: the counter, the record. ARGV: amount, how long the counter lives, deadline, how long the record stays. */

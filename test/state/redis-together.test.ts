@@ -7,7 +7,7 @@ import { Redis } from 'ioredis'
 import { systemClock } from '../../src/core/clock.ts'
 import type { Want } from '../../src/core/store.ts'
 import { type CircuitPolicy, circuits } from '../../src/resilience/circuit.ts'
-import { type Script, SETTLE, TAKE } from '../../src/state/scripts.ts'
+import { COUNT } from '../../src/state/scripts.ts'
 import { noRedis, type RedisServer, startRedis } from '../support/redis-server.ts'
 import { until } from '../support/running.ts'
 import { type OpenedStore, opened } from './opened.ts'
@@ -137,9 +137,12 @@ describe('replicas together', { skip: noRedis }, () => {
     const random = seededRandom(seed)
     const whole = (most: number) => Math.floor(random() * (most + 1))
     const client = new Redis(server.url)
-    const held = ({ lua }: Script) => lua.replaceAll("redis.call('TIME')", "redis.call('LRANGE', 'held clock', 0, 1)")
-    const run = (script: Script, keys: string[], args: (string | number)[]) =>
-      client.eval(held(script), keys.length, ...keys, ...args) as Promise<any[]>
+    const held = COUNT.lua.replaceAll("redis.call('TIME')", "redis.call('LRANGE', 'held clock', 0, 1)")
+    /** Several at once; of each, its answer. */
+    const run = async (keys: string[], deadline: number, ...operations: unknown[][]): Promise<any[]> => {
+      const answer = await client.eval(held, keys.length, ...keys, JSON.stringify([deadline, HOUR_MS, ...operations]))
+      return JSON.parse(answer as string).slice(1)
+    }
 
     let now = Date.now()
     const book: { id: string; kind: string; at: number; amount: number }[] = []
@@ -168,10 +171,11 @@ describe('replicas together', { skip: noRedis }, () => {
       const holder = holders[whole(holders.length - 1)]
       if (action < 0.35 && holder !== undefined) {
         const finals = holder.kinds.map((kind, at) => (kind === 'lease' ? 0 : whole(holder.amounts[at]! * 1.2)))
-        const args = holder.kinds.flatMap((kind, at) => [kind, finals[at]!, windowMs])
-        for (let times = 1 + whole(1); times > 0; times--) {
-          await run(SETTLE, [`rec ${holder.id}`, ...holder.kinds], [holder.id, '', '', ...args])
-        }
+        const args = holder.kinds.flatMap((kind, at) => [kind, 2 + at, finals[at]!, windowMs])
+        const settling = ['settle', holder.id, 1, false, ...args]
+        const times = 1 + whole(1)
+        const answers = await run([`rec ${holder.id}`, ...holder.kinds], now, ...Array(times).fill(settling))
+        assert.deepEqual(answers, Array(times).fill('settled'), where)
         for (const each of book) if (each.id === holder.id) each.amount = finals[holder.kinds.indexOf(each.kind)]!
         holders.splice(holders.indexOf(holder), 1)
         continue
@@ -184,23 +188,28 @@ describe('replicas together', { skip: noRedis }, () => {
       const misfit = kinds.findIndex((kind, at) => limits[kind]! - used(kind) < amounts[at]!)
       const args = kinds.flatMap((kind, at) => [
         kind,
+        2 + at,
         amounts[at]!,
         limits[kind]!,
         kind === 'lease' ? ttlMs : kind === 'sum' ? HOUR_MS : windowMs,
       ])
-      const answer = await run(TAKE, [`rec ${id}`, ...kinds], [id, now + (random() < 0.05 ? -1 : 0), HOUR_MS, ...args])
-      if (answer[1] === 'late') continue
-      if (again) assert.deepEqual(answer.slice(1), holder.answer, where)
-      else if (answer[1] === 'refused') {
-        assert.equal(answer[2], misfit, where)
+      const deadline = now + (random() < 0.05 ? -1 : 0)
+      const [answer] = await run([`rec ${id}`, ...kinds], deadline, ['take', id, 1, ...args])
+      if (answer === 'late') {
+        assert.ok(deadline < now, where)
+        continue
+      }
+      if (again) assert.deepEqual(answer, holder.answer, where)
+      else if (!Array.isArray(answer)) {
+        assert.equal(answer.want, misfit, where)
         refusals++
       } else {
         assert.equal(misfit, -1, where)
         for (const [at, kind] of kinds.entries()) book.push({ id, kind, at: now, amount: amounts[at]! })
         for (const [at, kind] of kinds.entries()) {
-          assert.ok(Math.abs(Number(answer[2 + at]) - (limits[kind]! - used(kind))) < 1e-6, `${kind}: ${answer}, ${where}`)
+          assert.ok(Math.abs(answer[at] - (limits[kind]! - used(kind))) < 1e-6, `${kind}: ${answer}, ${where}`)
         }
-        holders.push({ id, kinds, amounts, answer: answer.slice(1) })
+        holders.push({ id, kinds, amounts, answer })
       }
     }
     assert.ok(refusals > 100, `only ${refusals} refusals; SEED=${seed}`)
