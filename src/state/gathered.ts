@@ -129,7 +129,7 @@ export function gathered({ prefix, spread, count }: GatheredOptions): Gathered {
       const { key } = wants[0]!
       const group = groupOf(key)
       const batch = batchFor(group)
-      const operation: (string | number)[] = ['take', id, recordPlace(batch, key, id)]
+      const operation: (string | number)[] = ['take', recordPlace(batch, key, id)]
       for (const want of wants) operation.push(want.kind, place(batch, want.key), amountOf(want), want.limit, spanOf(want))
       batch.operations.push(operation)
       return answerIn(batch, group) as Promise<Taken>
@@ -139,7 +139,7 @@ export function gathered({ prefix, spread, count }: GatheredOptions): Gathered {
       const group = groupOf(key)
       const batch = batchFor(group)
       const takenMsAgo = unasked?.takenMsAgo
-      const operation: (string | number | false)[] = ['settle', id, recordPlace(batch, key, id), takenMsAgo ?? false]
+      const operation: (string | number | false)[] = ['settle', recordPlace(batch, key, id), takenMsAgo ?? false]
       for (const want of wants) {
         // Of a sum that was not taken here, only the rest of its time is left; none when that is over.
         const passedMs = want.kind === 'sum' ? Math.floor(takenMsAgo ?? 0) : 0

@@ -172,7 +172,7 @@ describe('replicas together', { skip: noRedis }, () => {
       if (action < 0.35 && holder !== undefined) {
         const finals = holder.kinds.map((kind, at) => (kind === 'lease' ? 0 : whole(holder.amounts[at]! * 1.2)))
         const args = holder.kinds.flatMap((kind, at) => [kind, 2 + at, finals[at]!, windowMs])
-        const settling = ['settle', holder.id, 1, false, ...args]
+        const settling = ['settle', 1, false, ...args]
         const times = 1 + whole(1)
         const answers = await run([`rec ${holder.id}`, ...holder.kinds], now, ...Array(times).fill(settling))
         assert.deepEqual(answers, Array(times).fill('settled'), where)
@@ -194,7 +194,7 @@ describe('replicas together', { skip: noRedis }, () => {
         kind === 'lease' ? ttlMs : kind === 'sum' ? HOUR_MS : windowMs,
       ])
       const deadline = now + (random() < 0.05 ? -1 : 0)
-      const [answer] = await run([`rec ${id}`, ...kinds], deadline, ['take', id, 1, ...args])
+      const [answer] = await run([`rec ${id}`, ...kinds], deadline, ['take', 1, ...args])
       if (answer === 'late') {
         assert.ok(deadline < now, where)
         continue
