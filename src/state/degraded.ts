@@ -226,13 +226,15 @@ export async function degradedStore({ clock, open, onChange }: DegradedOptions):
       checkTags(wants)
       if (wants.length === 0) return { ok: true, remaining: [] }
       if (isSilent()) return takeAlone(id, wants, false)
+      let taken: Taken
       try {
-        const taken = await asked(remote.take(id, wants))
-        if (taken.ok) own.note(id, wants, taken.remaining)
-        return taken
+        taken = await remote.take(id, wants)
       } catch (error) {
         return takeAlone(id, wants, learn(error).executed === 'unknown')
       }
+      tooSlow = 0
+      if (taken.ok) own.note(id, wants, taken)
+      return taken
     },
 
     async settle(id, wants) {

@@ -32,7 +32,10 @@ export function checkTags(wants: readonly Want[]): void {
   if (tag === undefined && (wants.length > 1 || /[{}]/.test(first.key))) {
     throw new Error(`what is taken together carries one hash tag, such as limit:{name}:rpm: "${first.key}" has none`)
   }
+  // Mostly they begin alike, and need no closer look.
+  const begins = first.key.slice(0, first.key.indexOf('}', first.key.indexOf('{')) + 1)
   for (let at = 1; at < wants.length; at++) {
+    if (tag !== undefined && wants[at]!.key.startsWith(begins)) continue
     if (hashTag(wants[at]!.key) !== tag) {
       throw new Error(`what is taken together carries one hash tag: "${wants[at]!.key}" has another one than "${first.key}"`)
     }
