@@ -131,18 +131,13 @@ describe('replicas together', { skip: noRedis }, () => {
     }
   })
 
-  /* The scripts with a clock that the test moves, against a book in which everything ever taken is added up anew. */
-  it('2,000 random steps of taking and settling, at moments between, are those of the book', async () => {
+  /* The script with a clock that the test moves, against a book in which everything ever taken is added up anew. */
+  it('2,000 random takes and settles, alone and several at once, at moments between, are those of the book', async () => {
     const seed = Number(process.env.SEED ?? Math.floor(Math.random() * 2 ** 32))
     const random = seededRandom(seed)
     const whole = (most: number) => Math.floor(random() * (most + 1))
     const client = new Redis(server.url)
     const held = COUNT.lua.replaceAll("redis.call('TIME')", "redis.call('LRANGE', 'held clock', 0, 1)")
-    /** Several at once; of each, its answer. */
-    const run = async (keys: string[], deadline: number, ...operations: unknown[][]): Promise<any[]> => {
-      const answer = await client.eval(held, keys.length, ...keys, JSON.stringify([deadline, HOUR_MS, ...operations]))
-      return JSON.parse(answer as string).slice(1)
-    }
 
     let now = Date.now()
     const book: { id: string; kind: string; at: number; amount: number }[] = []
@@ -157,62 +152,88 @@ describe('replicas together', { skip: noRedis }, () => {
       return inWindow(window(now)) + inWindow(window(now) - 1) * (1 - (now % windowMs) / windowMs)
     }
     const limits: Record<string, number> = { rate: 20, lease: 4, sum: 200 }
-    const holders: { id: string; kinds: string[]; amounts: number[]; answer: any[] }[] = []
-    let refusals = 0
-    for (let step = 0; step < 2_000; step++) {
-      const where = `SEED=${seed}, step ${step}`
+    const spans: Record<string, number> = { rate: windowMs, lease: ttlMs, sum: HOUR_MS }
+    const holders: { id: string; kinds: string[]; amounts: number[]; answer: any }[] = []
+    let [refusals, late] = [0, 0]
+
+    /** What goes out as one command, with what each answer has to be by the book as it is after those before it. */
+    let keys: string[] = []
+    let asked: { operation: unknown[]; check: (answer: any) => void }[] = []
+    const place = (key: string) => (keys.indexOf(key) + 1 || keys.push(key)) as number
+    async function send(deadline: number) {
+      const operations = asked.map(({ operation }) => operation)
+      const reply = await client.eval(held, keys.length, ...keys, JSON.stringify([deadline, HOUR_MS, ...operations]))
+      const answers = JSON.parse(reply as string).slice(1)
+      for (const [at, { check }] of asked.entries()) check(answers[at])
+      ;[keys, asked] = [[], []]
+    }
+
+    function settle(holder: (typeof holders)[number], where: string) {
+      const finals = holder.kinds.map((kind, at) => (kind === 'lease' ? 0 : whole(holder.amounts[at]! * 1.2)))
+      const wants = holder.kinds.flatMap((kind, at) => [kind, place(kind), finals[at]!, windowMs])
+      const operation = ['settle', place(`rec ${holder.id}`), false, ...wants]
+      const check = (answer: any) => assert.equal(answer, 'settled', where)
+      for (let times = 1 + whole(1); times > 0; times--) asked.push({ operation, check })
+      for (const each of book) if (each.id === holder.id) each.amount = finals[holder.kinds.indexOf(each.kind)]!
+      holders.splice(holders.indexOf(holder), 1)
+    }
+
+    function take(id: string, kinds: string[], amounts: number[], where: string) {
+      const wants = kinds.flatMap((kind, at) => [kind, place(kind), amounts[at]!, limits[kind]!, spans[kind]!])
+      const operation = ['take', place(`rec ${id}`), ...wants]
+      const left = kinds.map((kind, at) => limits[kind]! - used(kind) - amounts[at]!)
+      const misfit = left.findIndex(some => some < 0)
+      if (misfit !== -1) {
+        refusals++
+        return asked.push({ operation, check: answer => assert.equal(answer.want, misfit, where) })
+      }
+      const holder = { id, kinds, amounts, answer: undefined }
+      holders.push(holder)
+      for (const [at, kind] of kinds.entries()) book.push({ id, kind, at: now, amount: amounts[at]! })
+      asked.push({
+        operation,
+        check(answer) {
+          for (const at of kinds.keys()) assert.ok(Math.abs(answer[at] - left[at]!) < 1e-6, `${kinds[at]}: ${answer}, ${where}`)
+          holder.answer = answer
+        },
+      })
+    }
+
+    for (let step = 0; step < 2_000; ) {
       now += whole(200)
       await client
         .multi()
         .del('held clock')
         .rpush('held clock', Math.floor(now / 1000), (now % 1000) * 1000)
         .exec()
-      const action = random()
-      const holder = holders[whole(holders.length - 1)]
-      if (action < 0.35 && holder !== undefined) {
-        const finals = holder.kinds.map((kind, at) => (kind === 'lease' ? 0 : whole(holder.amounts[at]! * 1.2)))
-        const args = holder.kinds.flatMap((kind, at) => [kind, 2 + at, finals[at]!, windowMs])
-        const settling = ['settle', 1, false, ...args]
-        const times = 1 + whole(1)
-        const answers = await run([`rec ${holder.id}`, ...holder.kinds], now, ...Array(times).fill(settling))
-        assert.deepEqual(answers, Array(times).fill('settled'), where)
-        for (const each of book) if (each.id === holder.id) each.amount = finals[holder.kinds.indexOf(each.kind)]!
-        holders.splice(holders.indexOf(holder), 1)
-        continue
-      }
-      const again = action < 0.45 && holder !== undefined
-      const id = again ? holder.id : String(step)
-      const kinds = again ? holder.kinds : ['rate', 'lease', 'sum'].filter(() => random() < 0.8)
-      if (kinds.length === 0) continue
-      const amounts = again ? holder.amounts : kinds.map(kind => (kind === 'lease' ? 1 : whole(8)))
-      const misfit = kinds.findIndex((kind, at) => limits[kind]! - used(kind) < amounts[at]!)
-      const args = kinds.flatMap((kind, at) => [
-        kind,
-        2 + at,
-        amounts[at]!,
-        limits[kind]!,
-        kind === 'lease' ? ttlMs : kind === 'sum' ? HOUR_MS : windowMs,
-      ])
-      const deadline = now + (random() < 0.05 ? -1 : 0)
-      const [answer] = await run([`rec ${id}`, ...kinds], deadline, ['take', 1, ...args])
-      if (answer === 'late') {
-        assert.ok(deadline < now, where)
-        continue
-      }
-      if (again) assert.deepEqual(answer, holder.answer, where)
-      else if (!Array.isArray(answer)) {
-        assert.equal(answer.want, misfit, where)
-        refusals++
-      } else {
-        assert.equal(misfit, -1, where)
-        for (const [at, kind] of kinds.entries()) book.push({ id, kind, at: now, amount: amounts[at]! })
-        for (const [at, kind] of kinds.entries()) {
-          assert.ok(Math.abs(answer[at] - (limits[kind]! - used(kind))) < 1e-6, `${kind}: ${answer}, ${where}`)
+      for (let together = 1 + (random() < 0.5 ? 0 : whole(5)); together > 0; together--) {
+        const where = `SEED=${seed}, step ${++step}`
+        const action = random()
+        const holder = holders[whole(holders.length - 1)]
+        if (action < 0.35 && holder !== undefined) settle(holder, where)
+        else if (action < 0.45 && holder !== undefined) {
+          const wants = holder.kinds.flatMap((kind, at) => [kind, place(kind), holder.amounts[at]!, limits[kind]!, spans[kind]!])
+          asked.push({
+            operation: ['take', place(`rec ${holder.id}`), ...wants],
+            check: answer => assert.deepEqual(answer, holder.answer, where),
+          })
+        } else {
+          const kinds = ['rate', 'lease', 'sum'].filter(() => random() < 0.8)
+          const amounts = kinds.map(kind => (kind === 'lease' ? 1 : whole(8)))
+          if (kinds.length > 0) take(String(step), kinds, amounts, where)
         }
-        holders.push({ id, kinds, amounts, answer })
       }
+      await send(now)
+      if (random() > 0.05) continue
+      const wants = Object.keys(limits).flatMap(kind => [kind, place(kind), 1, limits[kind]!, spans[kind]!])
+      asked.push({
+        operation: ['take', place('rec late'), ...wants],
+        check: answer => assert.equal(answer, 'late', `SEED=${seed}, step ${step}`),
+      })
+      late++
+      await send(now - 1)
     }
-    assert.ok(refusals > 100, `only ${refusals} refusals; SEED=${seed}`)
+    assert.ok(refusals > 100 && late > 0, `only ${refusals} refusals, ${late} late; SEED=${seed}`)
     await client.flushall()
     client.disconnect()
   })
