@@ -132,11 +132,12 @@ describe('replicas together', { skip: noRedis }, () => {
   })
 
   /* The script with a clock that the test moves, against a book in which everything ever taken is added up anew. */
-  it('2,000 random takes and settles, alone and several at once, at moments between, are those of the book', async () => {
+  it('2,000 random takes and settles, alone and several at once, at moments between, are those of the book', async t => {
     const seed = Number(process.env.SEED ?? Math.floor(Math.random() * 2 ** 32))
     const random = seededRandom(seed)
     const whole = (most: number) => Math.floor(random() * (most + 1))
     const client = new Redis(server.url)
+    t.after(() => client.disconnect())
     const held = COUNT.lua.replaceAll("redis.call('TIME')", "redis.call('LRANGE', 'held clock', 0, 1)")
 
     let now = Date.now()
@@ -235,6 +236,5 @@ describe('replicas together', { skip: noRedis }, () => {
     }
     assert.ok(refusals > 100 && late > 0, `only ${refusals} refusals, ${late} late; SEED=${seed}`)
     await client.flushall()
-    client.disconnect()
   })
 })
