@@ -168,10 +168,13 @@ export async function degradedStore({ clock, open, onChange }: DegradedOptions):
   async function tellSettled(id: string, wants: readonly Want[], takenAt: number | undefined): Promise<void> {
     if (isSilent()) return pending.settled(id, wants, takenAt)
     const unasked = takenAt === undefined ? undefined : { takenMsAgo: Math.max(0, clock.now() - takenAt) }
-    await asked(remote.settle(id, wants, unasked)).catch(error => {
+    try {
+      await remote.settle(id, wants, unasked)
+      tooSlow = 0
+    } catch (error) {
       learn(error)
       pending.settled(id, wants, takenAt)
-    })
+    }
   }
 
   const store: Store = {

@@ -11,6 +11,7 @@ import type { Clock } from '../core/clock.ts'
 import type { Store, Taken, Want } from '../core/store.ts'
 import { checkTags } from './hash-tag.ts'
 import type { SumsFile } from './sums-file.ts'
+import { correct, moveOn, newWindows, type RateWant, rateRetryAfter, usedOf, type Windows } from './windows.ts'
 
 /** A `Store` that also knows what was taken elsewhere. */
 export interface EmbeddedStore extends Store {
@@ -26,14 +27,6 @@ interface Entry {
   held: number
   /** Whether it belongs in the file. */
   readonly lasting: boolean
-}
-
-/** Two neighbouring windows of a rate: what was used in the current one and in the one before it. */
-interface Windows {
-  index: number
-  current: number
-  previous: number
-  expiresAt: number
 }
 
 interface Leases {
@@ -149,19 +142,13 @@ export function embeddedStore(clock: Clock, file?: SumsFile): EmbeddedStore {
     if (entry.lasting) writeLater(key)
   }
 
-  /** The windows of a rate, moved on to the present. */
-  function windowsOf(want: Want & { kind: 'rate' }, now: number): Windows {
-    const index = Math.floor(now / want.windowMs)
+  function windowsOf(want: RateWant, now: number): Windows {
     let windows = rates.get(want.key)
     if (windows === undefined) {
-      windows = { index, current: 0, previous: 0, expiresAt: 0 }
+      windows = newWindows()
       rates.set(want.key, windows)
-    } else if (windows.index !== index) {
-      windows.previous = windows.index === index - 1 ? windows.current : 0
-      windows.current = 0
-      windows.index = index
     }
-    windows.expiresAt = (index + 2) * want.windowMs
+    moveOn(windows, want, now)
     return windows
   }
 
@@ -201,9 +188,7 @@ export function embeddedStore(clock: Clock, file?: SumsFile): EmbeddedStore {
       }
     }
     const windows = windowsOf(want, now)
-    const passed = now - windows.index * want.windowMs
-    const used = windows.current + windows.previous * (1 - passed / want.windowMs)
-    return { left: want.limit - used, retryAfterMs: rateRetryAfter(want, windows, passed) }
+    return { left: want.limit - usedOf(windows, want, now), retryAfterMs: rateRetryAfter(want, windows, now) }
   }
 
   function take(id: string, wants: readonly Want[]): Taken {
@@ -271,10 +256,7 @@ export function embeddedStore(clock: Clock, file?: SumsFile): EmbeddedStore {
         hold(want.key, -want.amount)
         continue
       }
-      const windows = windowsOf(want, now)
-      const age = windows.index - held.counted[at]!
-      if (age === 0) windows.current = Math.max(0, windows.current + difference)
-      else if (age === 1) windows.previous = Math.max(0, windows.previous + difference)
+      correct(windowsOf(want, now), held.counted[at]!, difference)
     }
   }
 
@@ -309,17 +291,4 @@ export function embeddedStore(clock: Clock, file?: SumsFile): EmbeddedStore {
       file?.close()
     },
   }
-}
-
-/** How long until `want.amount` fits: the previous window fades linearly, then the current one becomes the previous. */
-function rateRetryAfter(want: Want & { kind: 'rate' }, windows: Windows, passedMs: number): number {
-  const { limit, amount, windowMs } = want
-  const free = limit - amount
-  const untilNext = windowMs - passedMs
-  if (free < 0) return windowMs
-  if (windows.current <= free && windows.previous > 0) {
-    return Math.max(0, windowMs * (1 - (free - windows.current) / windows.previous) - passedMs)
-  }
-  if (windows.current <= free) return 0
-  return untilNext + Math.max(0, windowMs * (1 - free / windows.current))
 }
