@@ -26,18 +26,23 @@ export const limitKey = (holder: string, name: string) => `limit:{${holder}}:${n
  * @param tokens the estimate to reserve; what was used is settled afterwards
  * @param leaseTtlMs when the place of a call whose process died is free again; longer than any call may last
  */
-export function limitWants(holder: string, { rpm, tpm, concurrency }: Limits, tokens: number, leaseTtlMs: number): Want[] {
-  const wants: Want[] = []
-  if (concurrency !== undefined) {
-    wants.push({ kind: 'lease', key: limitKey(holder, 'concurrency'), limit: concurrency, ttlMs: leaseTtlMs })
+export type LimitWants = (tokens: number, leaseTtlMs: number) => Want[]
+
+/** Made once for each holder, as most of it is the same for every call. */
+export function limitWants(holder: string, { rpm, tpm, concurrency }: Limits): LimitWants {
+  const [leases, requests, used] = [limitKey(holder, 'concurrency'), limitKey(holder, 'rpm'), limitKey(holder, 'tpm')]
+  const request: Want | undefined =
+    rpm === undefined ? undefined : { kind: 'rate', key: requests, amount: 1, limit: rpm, windowMs: MINUTE_MS }
+  return (tokens, leaseTtlMs) => {
+    const wants: Want[] = []
+    if (concurrency !== undefined) wants.push({ kind: 'lease', key: leases, limit: concurrency, ttlMs: leaseTtlMs })
+    if (request !== undefined) wants.push(request)
+    if (tpm !== undefined) {
+      // A call larger than the whole limit would never fit; it may pass when nothing else does.
+      wants.push({ kind: 'rate', key: used, amount: Math.min(tokens, tpm), limit: tpm, windowMs: MINUTE_MS })
+    }
+    return wants
   }
-  if (rpm !== undefined) wants.push({ kind: 'rate', key: limitKey(holder, 'rpm'), amount: 1, limit: rpm, windowMs: MINUTE_MS })
-  if (tpm !== undefined) {
-    // A call larger than the whole limit would never fit; it may pass when nothing else does.
-    const amount = Math.min(tokens, tpm)
-    wants.push({ kind: 'rate', key: limitKey(holder, 'tpm'), amount, limit: tpm, windowMs: MINUTE_MS })
-  }
-  return wants
 }
 
 /** Which limit a want was made for; undefined when it is of another kind. */
@@ -49,7 +54,8 @@ export function limitOf(want: Want): LimitName | undefined {
 
 /** The wants as they are to be settled: a request stays a request, tokens are those that were used, where that is known. */
 export function limitsUsed(wants: readonly Want[], tokens: number | undefined): Want[] {
-  return wants.map(want =>
-    tokens !== undefined && want.kind === 'rate' && limitOf(want) === 'tpm' ? { ...want, amount: tokens } : want,
-  )
+  return wants.map(want => {
+    if (tokens === undefined || want.kind !== 'rate' || limitOf(want) !== 'tpm') return want
+    return { kind: 'rate', key: want.key, amount: tokens, limit: want.limit, windowMs: want.windowMs }
+  })
 }

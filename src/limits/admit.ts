@@ -6,14 +6,14 @@
  * because it cannot count would be the outage that it is there to prevent. It is settled nevertheless: the store may have counted it, and
  * only its answer was lost.
  */
-import { randomUUID } from 'node:crypto'
+import { randomBytes } from 'node:crypto'
 import type { Clock } from '../core/clock.ts'
 import type { Fault } from '../core/fault.ts'
 import { type LimitName, type Limits, limitOf, limitsUsed, limitWants } from '../core/limits.ts'
 import type { Store, Taken, Want } from '../core/store.ts'
 import { type BudgetStatus, budget, type Reservation, type SumWant } from './budgets.ts'
 import type { Allotment } from './periods.ts'
-import { limitHeaders, limitRefusal } from './rate.ts'
+import { limitHeaders, limitRefusal, type Remaining } from './rate.ts'
 
 /** What a call asks of its client's limits. */
 export interface Ask {
@@ -62,53 +62,58 @@ export function clientLimits(options: ClientLimitsOptions): ClientLimits {
   const { store, clock, client, limits, budget: allotment, onLimited } = options
   const holder = `client:${client}`
   const purse = allotment === undefined ? undefined : budget(store, clock, holder, allotment)
-  // Never the id of the call: a client may choose that, and two calls of one id would be counted once.
-  const replica = randomUUID()
+  const wantsOf = limitWants(holder, limits)
+  const headersOf = limitHeaders(limits)
+  // Never the id of the call: a client may choose that, and two calls of one id would be counted once. It is short, as it goes to the
+  // store with every call.
+  const replica = randomBytes(12).toString('base64url')
   let takers = 0
   /** What remained after the call that passed last. */
-  let remaining = { rpm: limits.rpm ?? 0, tpm: limits.tpm ?? 0 }
+  const remaining: Remaining = { rpm: limits.rpm ?? 0, tpm: limits.tpm ?? 0 }
 
   async function admit(ask: Ask): Promise<Admission> {
-    const wants = limitWants(holder, limits, ask.tokens, ask.deadlineMs + LEASE_BEYOND_MS)
-    if (purse === undefined) return admitted(wants, undefined, await take(wants))
+    const wants = wantsOf(ask.tokens, ask.deadlineMs + LEASE_BEYOND_MS)
+    const taker = nextTaker()
+    if (purse === undefined) return admitted(taker, wants, undefined, await take(taker, wants))
     const cost = ask.cost()
     const mayTakeLess = cost.leastUsd < cost.mostUsd
     const isNearTheEdge = mayTakeLess && purse.isShort(cost)
     if (isNearTheEdge) await purse.refresh()
     const sum = purse.want(cost)
-    const first = await take([...wants, sum])
-    const budgetRefused = !first.taken.ok && first.taken.want === wants.length
-    if (!budgetRefused || !mayTakeLess || isNearTheEdge) return admitted(wants, sum, first)
+    const taken = await take(taker, [...wants, sum])
+    const budgetRefused = !taken.ok && taken.want === wants.length
+    if (!budgetRefused || !mayTakeLess || isNearTheEdge) return admitted(taker, wants, sum, taken)
     await purse.refresh()
     const rest = purse.want(cost)
-    return admitted(wants, rest, await take([...wants, rest]))
+    const second = nextTaker()
+    return admitted(second, wants, rest, await take(second, [...wants, rest]))
   }
 
-  async function take(wants: readonly Want[]): Promise<{ readonly taker: string; readonly taken: Taken }> {
-    const taker = `${replica}:${++takers}`
-    const taken = await store.take(taker, wants).catch((): Taken => ({ ok: true, remaining: [] }))
-    return { taker, taken }
+  const nextTaker = () => `${replica}:${++takers}`
+
+  async function take(taker: string, wants: readonly Want[]): Promise<Taken> {
+    try {
+      return await store.take(taker, wants)
+    } catch {
+      return { ok: true, remaining: [] }
+    }
   }
 
-  function admitted(
-    wants: readonly Want[],
-    sum: SumWant | undefined,
-    { taker, taken }: Awaited<ReturnType<typeof take>>,
-  ): Admission {
+  function admitted(taker: string, wants: readonly Want[], sum: SumWant | undefined, taken: Taken): Admission {
     const now = clock.now()
     if (!taken.ok) {
       const name = wants[taken.want] === undefined ? undefined : limitOf(wants[taken.want]!)
-      const headers = limitHeaders(limits, name === 'rpm' ? { ...remaining, rpm: 0 } : remaining, now)
+      const headers = headersOf(name === 'rpm' ? { rpm: 0, tpm: remaining.tpm } : remaining, now)
       onLimited(name ?? 'budget')
       return { fault: name === undefined ? purse!.refusal() : limitRefusal(name, limits, taken.retryAfterMs), headers }
     }
-    for (const [at, want] of wants.entries()) {
-      const name = limitOf(want)
+    for (let at = 0; at < wants.length; at++) {
+      const name = limitOf(wants[at]!)
       const left = taken.remaining[at]
-      if (left !== undefined && (name === 'rpm' || name === 'tpm')) remaining = { ...remaining, [name]: left }
+      if (left !== undefined && (name === 'rpm' || name === 'tpm')) remaining[name] = left
     }
     if (sum !== undefined) purse!.taken(sum, taken.remaining[wants.length])
-    return { permit: permit(taker, wants, sum), headers: limitHeaders(limits, remaining, now) }
+    return { permit: permit(taker, wants, sum), headers: headersOf(remaining, now) }
   }
 
   function permit(taker: string, wants: readonly Want[], sum: SumWant | undefined): Permit {

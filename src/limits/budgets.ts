@@ -52,30 +52,34 @@ export interface Budget {
 
 export function budget(store: Store, clock: Clock, holder: string, { usd, per }: Allotment): Budget {
   const limit = nanosOf(usd)
+  const keyOf = ({ name }: Period) => limitKey(holder, `budget:${name}`)
   let period = periodAt(per, clock.now())
+  /** Of the period's sum. */
+  let key = keyOf(period)
   /** What is left of the period as far as this replica knows. */
   let left = limit
 
-  function current(): Period {
-    if (clock.now() >= period.endsAtMs) {
-      period = periodAt(per, clock.now())
+  function current(now = clock.now()): Period {
+    if (now >= period.endsAtMs) {
+      period = periodAt(per, now)
+      key = keyOf(period)
       left = limit
     }
     return period
   }
 
-  const keyOf = ({ name }: Period) => limitKey(holder, `budget:${name}`)
-
   function wantOf({ mostUsd, leastUsd }: Reservation): SumWant {
-    const now = current()
+    const now = clock.now()
+    const { endsAtMs } = current(now)
     const amount = Math.max(nanosOf(leastUsd), Math.min(nanosOf(mostUsd), left))
-    return { kind: 'sum', key: keyOf(now), amount, limit, ttlMs: now.endsAtMs - clock.now() + KEPT_AFTER_MS }
+    return { kind: 'sum', key, amount, limit, ttlMs: endsAtMs - now + KEPT_AFTER_MS }
   }
 
   async function refresh(): Promise<void> {
-    const key = keyOf(current())
-    const found = await store.read([key]).catch(() => undefined)
-    if (found !== undefined && key === keyOf(period)) left = limit - Number(found[0] ?? 0)
+    current()
+    const asked = key
+    const found = await store.read([asked]).catch(() => undefined)
+    if (found !== undefined && key === asked) left = limit - Number(found[0] ?? 0)
   }
 
   function status(): BudgetStatus {
@@ -90,12 +94,13 @@ export function budget(store: Store, clock: Clock, holder: string, { usd, per }:
       return left < nanosOf(mostUsd)
     },
     taken(want, remaining) {
-      if (want.key === keyOf(period)) left = remaining ?? left - want.amount
+      if (want.key === key) left = remaining ?? left - want.amount
     },
     used(want, spentUsd) {
-      const used = { ...want, amount: nanosOf(spentUsd) }
-      if (want.key === keyOf(current())) left += want.amount - used.amount
-      return used
+      const amount = nanosOf(spentUsd)
+      current()
+      if (want.key === key) left += want.amount - amount
+      return { kind: 'sum', key: want.key, amount, limit, ttlMs: want.ttlMs }
     },
     refusal() {
       const { endsAtMs } = current()

@@ -4,8 +4,8 @@ import { type LimitName, type Limits, MINUTE_MS } from '../core/limits.ts'
 
 /** Requests and tokens that remain of a minute's. */
 export interface Remaining {
-  readonly rpm: number
-  readonly tpm: number
+  rpm: number
+  tpm: number
 }
 
 const NAMES = [
@@ -14,17 +14,23 @@ const NAMES = [
 ] as const
 
 /** `x-ratelimit-*`, names in lower case, of the limits that there are. */
-export function limitHeaders(limits: Limits, remaining: Remaining, nowMs: number): Record<string, string> {
-  const headers: Record<string, string> = {}
-  for (const [name, noun] of NAMES) {
-    const limit = limits[name]
-    if (limit === undefined) continue
-    const left = Math.min(limit, Math.max(0, Math.floor(remaining[name])))
-    headers[`x-ratelimit-limit-${noun}`] = String(limit)
-    headers[`x-ratelimit-remaining-${noun}`] = String(left)
-    headers[`x-ratelimit-reset-${noun}`] = durationText(left >= limit ? 0 : fullAgainMs(nowMs))
+export type LimitHeaders = (remaining: Readonly<Remaining>, nowMs: number) => Record<string, string>
+
+export function limitHeaders(limits: Limits): LimitHeaders {
+  const told = NAMES.flatMap(([name, noun]) => {
+    const [limit, of, left, reset] = [limits[name], ...['limit', 'remaining', 'reset'].map(what => `x-ratelimit-${what}-${noun}`)]
+    return limit === undefined ? [] : [{ name, limit, text: String(limit), of: of!, left: left!, reset: reset! }]
+  })
+  return (remaining, nowMs) => {
+    const headers: Record<string, string> = {}
+    for (const { name, limit, text, of, left, reset } of told) {
+      const remains = Math.min(limit, Math.max(0, Math.floor(remaining[name])))
+      headers[of] = text
+      headers[left] = String(remains)
+      headers[reset] = durationText(remains >= limit ? 0 : fullAgainMs(nowMs))
+    }
+    return headers
   }
-  return headers
 }
 
 /** The window slides: what was used in this minute counts less and less through the next one, and is forgotten at its end. */

@@ -7,7 +7,7 @@ import { createHash, randomUUID } from 'node:crypto'
 import type { Clock } from '../core/clock.ts'
 import { type Fault, rowOf } from '../core/fault.ts'
 import { asObject } from '../core/json.ts'
-import { type Limits, limitsUsed, limitWants, MINUTE_MS } from '../core/limits.ts'
+import { type Limits, type LimitWants, limitsUsed, limitWants, MINUTE_MS } from '../core/limits.ts'
 import type { Store, Want } from '../core/store.ts'
 import { type Mirror, mirror } from './mirror.ts'
 
@@ -79,6 +79,7 @@ interface PooledKey extends KeyConfig {
   /** Names the key in the store. */
   readonly id: string
   readonly load: Load
+  readonly wants: LimitWants
 }
 
 /** What lives on when the configuration changes. */
@@ -140,7 +141,7 @@ function pooled(options: PooledOptions): Keys {
       loads.set(id, load)
       ids.add(id)
       shared.watch(id)
-      return { ...config, id, load }
+      return { ...config, id, load, wants: limitWants(id, config) }
     })
     byProvider.set(provider, { choice, keys: pooled })
   }
@@ -167,7 +168,7 @@ function pooled(options: PooledOptions): Keys {
     }
     if (ready.length > 1) sort(pool, ready)
     const first = ready[0]
-    if (first !== undefined && onTrial.length === 0 && wantsOf(first, tokens).length === 0) {
+    if (first !== undefined && onTrial.length === 0 && first.wants(tokens, LEASE_TTL_MS).length === 0) {
       return { key: hold(provider, pool, first, undefined, []) }
     }
     return ready.length + onTrial.length === 0 ? { retryAtMs } : chooseSlowly(provider, pool, onTrial, ready, tokens, retryAtMs)
@@ -188,7 +189,7 @@ function pooled(options: PooledOptions): Keys {
       if (mine) return { key: hold(provider, pool, key, undefined, []) }
     }
     for (const key of ready) {
-      const wants = wantsOf(key, tokens)
+      const wants = key.wants(tokens, LEASE_TTL_MS)
       if (wants.length === 0) return { key: hold(provider, pool, key, undefined, []) }
       const taker = `${replica}:${++counters.takers}`
       // Counted before the store has said yes, or all the calls that arrive meanwhile would want the same key.
@@ -201,8 +202,6 @@ function pooled(options: PooledOptions): Keys {
     }
     return { retryAtMs }
   }
-
-  const wantsOf = (key: PooledKey, tokens: number) => limitWants(key.id, key, tokens, LEASE_TTL_MS)
 
   function sort(pool: Pool, ready: PooledKey[]): void {
     if (pool.choice === 'round_robin') ready.sort((a, b) => a.load.lastTurn - b.load.lastTurn)

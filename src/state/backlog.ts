@@ -6,7 +6,8 @@
 import { randomUUID } from 'node:crypto'
 import type { Clock } from '../core/clock.ts'
 import type { Want } from '../core/store.ts'
-import type { Failure, RemoteStore } from './redis.ts'
+import type { Failure } from './failure.ts'
+import type { RemoteStore } from './redis.ts'
 
 export interface Backlog {
   /** A taker's end that Redis did not confirm. `takenAt` when Redis may not know that it was taken. */

@@ -18,8 +18,9 @@ import type { Clock } from '../core/clock.ts'
 import type { Store, Taken, Want } from '../core/store.ts'
 import { backlog } from './backlog.ts'
 import { embeddedStore } from './embedded.ts'
+import type { Failure } from './failure.ts'
 import { checkTags } from './hash-tag.ts'
-import type { Failure, RemoteStore } from './redis.ts'
+import type { RemoteStore } from './redis.ts'
 import { share } from './share.ts'
 
 export interface DegradedOptions {
@@ -167,10 +168,13 @@ export async function degradedStore({ clock, open, onChange }: DegradedOptions):
   async function tellSettled(id: string, wants: readonly Want[], takenAt: number | undefined): Promise<void> {
     if (isSilent()) return pending.settled(id, wants, takenAt)
     const unasked = takenAt === undefined ? undefined : { takenMsAgo: Math.max(0, clock.now() - takenAt) }
-    await asked(remote.settle(id, wants, unasked)).catch(error => {
+    try {
+      await remote.settle(id, wants, unasked)
+      tooSlow = 0
+    } catch (error) {
       learn(error)
       pending.settled(id, wants, takenAt)
-    })
+    }
   }
 
   const store: Store = {
@@ -225,13 +229,15 @@ export async function degradedStore({ clock, open, onChange }: DegradedOptions):
       checkTags(wants)
       if (wants.length === 0) return { ok: true, remaining: [] }
       if (isSilent()) return takeAlone(id, wants, false)
+      let taken: Taken
       try {
-        const taken = await asked(remote.take(id, wants))
-        if (taken.ok) own.note(id, wants, taken.remaining)
-        return taken
+        taken = await remote.take(id, wants)
       } catch (error) {
         return takeAlone(id, wants, learn(error).executed === 'unknown')
       }
+      tooSlow = 0
+      if (taken.ok) own.note(id, wants, taken)
+      return taken
     },
 
     async settle(id, wants) {

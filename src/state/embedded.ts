@@ -11,22 +11,22 @@ import type { Clock } from '../core/clock.ts'
 import type { Store, Taken, Want } from '../core/store.ts'
 import { checkTags } from './hash-tag.ts'
 import type { SumsFile } from './sums-file.ts'
+import { correct, moveOn, newWindows, type RateWant, rateRetryAfter, usedOf, type Windows } from './windows.ts'
+
+/** A `Store` that also knows what was taken elsewhere. */
+export interface EmbeddedStore extends Store {
+  /** As a `take` that fits in any case, of the rates and leases among the wants. Sums are left alone. */
+  note(id: string, wants: readonly Want[]): void
+}
 
 interface Entry {
-  value: string
+  /** A counter is a number until it is read. */
+  value: string | number
   expiresAt: number
   /** Of a sum: what takers have taken and not settled. */
   held: number
   /** Whether it belongs in the file. */
   readonly lasting: boolean
-}
-
-/** Two neighbouring windows of a rate: what was used in the current one and in the one before it. */
-interface Windows {
-  index: number
-  current: number
-  previous: number
-  expiresAt: number
 }
 
 interface Leases {
@@ -53,8 +53,11 @@ const HOLDING_TTL_MS = 3_600_000
 const LASTING_MS = 3_600_000
 /** What has changed is written to the file after so long: the most that a killed process loses. */
 const WRITE_AFTER_MS = 200
+/** Of a sum that was taken elsewhere; no sum expires then. */
+const NOWHERE = -1
+const NOTED: Taken = { ok: true, remaining: [] }
 
-export function embeddedStore(clock: Clock, file?: SumsFile): Store {
+export function embeddedStore(clock: Clock, file?: SumsFile): EmbeddedStore {
   const entries = new Map<string, Entry>()
   const rates = new Map<string, Windows>()
   const leases = new Map<string, Leases>()
@@ -66,7 +69,7 @@ export function embeddedStore(clock: Clock, file?: SumsFile): Store {
   let stopSweep = clock.after(SWEEP_EVERY_MS, sweep)
   let stopWrite: (() => void) | undefined
   for (const { key, value, expiresAt } of file?.load(clock.now()) ?? []) {
-    entries.set(key, { value: String(value), expiresAt, held: 0, lasting: true })
+    entries.set(key, { value, expiresAt, held: 0, lasting: true })
   }
 
   function sweep(): void {
@@ -122,9 +125,12 @@ export function embeddedStore(clock: Clock, file?: SumsFile): Store {
     const sum = Number(entry?.value ?? 0) + amount
     if (entry === undefined) {
       const lasting = file !== undefined && ttlMs > LASTING_MS
-      entries.set(key, { value: String(sum), expiresAt: clock.now() + ttlMs, held: 0, lasting })
-    } else entry.value = String(sum)
-    if (entries.get(key)!.lasting) writeLater(key)
+      entries.set(key, { value: sum, expiresAt: clock.now() + ttlMs, held: 0, lasting })
+      if (lasting) writeLater(key)
+      return sum
+    }
+    entry.value = sum
+    if (entry.lasting) writeLater(key)
     return sum
   }
 
@@ -136,35 +142,28 @@ export function embeddedStore(clock: Clock, file?: SumsFile): Store {
     if (entry.lasting) writeLater(key)
   }
 
-  /** The windows of a rate, moved on to the present. */
-  function windowsOf(want: Want & { kind: 'rate' }): Windows {
-    const index = Math.floor(clock.now() / want.windowMs)
+  function windowsOf(want: RateWant, now: number): Windows {
     let windows = rates.get(want.key)
     if (windows === undefined) {
-      windows = { index, current: 0, previous: 0, expiresAt: 0 }
+      windows = newWindows()
       rates.set(want.key, windows)
-    } else if (windows.index !== index) {
-      windows.previous = windows.index === index - 1 ? windows.current : 0
-      windows.current = 0
-      windows.index = index
     }
-    windows.expiresAt = (index + 2) * want.windowMs
+    moveOn(windows, want, now)
     return windows
   }
 
-  function holdersOf(want: Want & { kind: 'lease' }): Leases {
+  function holdersOf(want: Want & { kind: 'lease' }, now: number): Leases {
     let found = leases.get(want.key)
     if (found === undefined) {
       found = { holders: new Map(), soonestAt: Number.POSITIVE_INFINITY, expiresAt: 0 }
       leases.set(want.key, found)
     }
-    if (found.soonestAt <= clock.now()) forgetHolders(found)
+    if (found.soonestAt <= now) forgetHolders(found, now)
     return found
   }
 
   /** Lets go of the holders whose time is over. There may be thousands of others, so it is not done at every call. */
-  function forgetHolders(found: Leases): void {
-    const now = clock.now()
+  function forgetHolders(found: Leases, now: number): void {
     found.soonestAt = Number.POSITIVE_INFINITY
     for (const [id, expiresAt] of found.holders) {
       if (expiresAt <= now) found.holders.delete(id)
@@ -173,66 +172,78 @@ export function embeddedStore(clock: Clock, file?: SumsFile): Store {
   }
 
   /** What remains of a want's limit before it is taken, and when there could be enough. */
-  function remaining(want: Want): { left: number; retryAfterMs: number } {
+  function remaining(want: Want, now: number): { left: number; retryAfterMs: number } {
     if (want.kind === 'lease') {
-      const found = holdersOf(want)
+      const found = holdersOf(want, now)
       const left = want.limit - found.holders.size
       // One that has settled may have been the soonest.
-      if (left < 1) forgetHolders(found)
-      return { left, retryAfterMs: found.soonestAt - clock.now() }
+      if (left < 1) forgetHolders(found, now)
+      return { left, retryAfterMs: found.soonestAt - now }
     }
     if (want.kind === 'sum') {
       const entry = live(want.key)
       return {
         left: want.limit - Number(entry?.value ?? 0),
-        retryAfterMs: entry === undefined ? want.ttlMs : entry.expiresAt - clock.now(),
+        retryAfterMs: entry === undefined ? want.ttlMs : entry.expiresAt - now,
       }
     }
-    const windows = windowsOf(want)
-    const passed = clock.now() - windows.index * want.windowMs
-    const used = windows.current + windows.previous * (1 - passed / want.windowMs)
-    return { left: want.limit - used, retryAfterMs: rateRetryAfter(want, windows, passed) }
+    const windows = windowsOf(want, now)
+    return { left: want.limit - usedOf(windows, want, now), retryAfterMs: rateRetryAfter(want, windows, now) }
   }
 
   function take(id: string, wants: readonly Want[]): Taken {
     checkTags(wants)
     const held = holdings.get(id)
     if (held !== undefined) return held.taken
+    const now = clock.now()
     const left: number[] = []
-    for (const [at, want] of wants.entries()) {
+    for (let at = 0; at < wants.length; at++) {
+      const want = wants[at]!
       const amount = want.kind === 'lease' ? 1 : want.amount
-      const { left: before, retryAfterMs } = remaining(want)
+      const { left: before, retryAfterMs } = remaining(want, now)
       if (before < amount) return { ok: false, want: at, retryAfterMs: Math.ceil(retryAfterMs) }
       left.push(before - amount)
     }
-    const now = clock.now()
     const counted = wants.map(want => {
-      if (want.kind === 'rate') {
-        const windows = windowsOf(want)
-        windows.current += want.amount
-        return windows.index
-      }
-      if (want.kind === 'sum') {
-        add(want.key, want.amount, want.ttlMs)
-        hold(want.key, want.amount)
-        return live(want.key)!.expiresAt
-      }
-      const found = holdersOf(want)
-      found.holders.set(id, now + want.ttlMs)
-      found.soonestAt = Math.min(found.soonestAt, now + want.ttlMs)
-      found.expiresAt = Math.max(found.expiresAt, now + want.ttlMs)
-      return found.expiresAt
+      if (want.kind !== 'sum') return count(id, want, now)
+      add(want.key, want.amount, want.ttlMs)
+      hold(want.key, want.amount)
+      return live(want.key)!.expiresAt
     })
     const taken: Taken = { ok: true, remaining: left }
     holdings.set(id, { taken, counted, wants, expiresAt: now + HOLDING_TTL_MS })
     return taken
   }
 
+  /** Where it was counted. */
+  function count(id: string, want: Exclude<Want, { kind: 'sum' }>, now: number): number {
+    if (want.kind === 'rate') {
+      const windows = windowsOf(want, now)
+      windows.current += want.amount
+      return windows.index
+    }
+    const found = holdersOf(want, now)
+    found.holders.set(id, now + want.ttlMs)
+    found.soonestAt = Math.min(found.soonestAt, now + want.ttlMs)
+    found.expiresAt = Math.max(found.expiresAt, now + want.ttlMs)
+    return found.expiresAt
+  }
+
+  function note(id: string, wants: readonly Want[]): void {
+    if (holdings.has(id)) return
+    const now = clock.now()
+    const counted: number[] = []
+    for (const want of wants) counted.push(want.kind === 'sum' ? NOWHERE : count(id, want, now))
+    holdings.set(id, { taken: NOTED, counted, wants, expiresAt: now + HOLDING_TTL_MS })
+  }
+
   function settle(id: string, wants: readonly Want[]): void {
     const held = holdings.get(id)
     if (held === undefined) return
     holdings.delete(id)
-    for (const [at, want] of held.wants.entries()) {
+    const now = clock.now()
+    for (let at = 0; at < held.wants.length; at++) {
+      const want = held.wants[at]!
       if (want.kind === 'lease') {
         leases.get(want.key)?.holders.delete(id)
         continue
@@ -245,15 +256,12 @@ export function embeddedStore(clock: Clock, file?: SumsFile): Store {
         hold(want.key, -want.amount)
         continue
       }
-      const windows = windowsOf(want)
-      const age = windows.index - held.counted[at]!
-      if (age === 0) windows.current = Math.max(0, windows.current + difference)
-      else if (age === 1) windows.previous = Math.max(0, windows.previous + difference)
+      correct(windowsOf(want, now), held.counted[at]!, difference)
     }
   }
 
   return {
-    read: async keys => keys.map(key => live(key)?.value),
+    read: async keys => keys.map(key => live(key)?.value.toString()),
     write: async (key, value, ttlMs) => put(key, value, ttlMs),
     async claim(key, value, ttlMs) {
       if (live(key) !== undefined) return false
@@ -262,6 +270,7 @@ export function embeddedStore(clock: Clock, file?: SumsFile): Store {
     },
     add: async (key, amount, ttlMs) => add(key, amount, ttlMs),
     take: async (id, wants) => take(id, wants),
+    note,
     settle: async (id, wants) => settle(id, wants),
     async forget(keys) {
       for (const key of keys) drop(key)
@@ -282,17 +291,4 @@ export function embeddedStore(clock: Clock, file?: SumsFile): Store {
       file?.close()
     },
   }
-}
-
-/** How long until `want.amount` fits: the previous window fades linearly, then the current one becomes the previous. */
-function rateRetryAfter(want: Want & { kind: 'rate' }, windows: Windows, passedMs: number): number {
-  const { limit, amount, windowMs } = want
-  const free = limit - amount
-  const untilNext = windowMs - passedMs
-  if (free < 0) return windowMs
-  if (windows.current <= free && windows.previous > 0) {
-    return Math.max(0, windowMs * (1 - (free - windows.current) / windows.previous) - passedMs)
-  }
-  if (windows.current <= free) return 0
-  return untilNext + Math.max(0, windowMs * (1 - free / windows.current))
 }

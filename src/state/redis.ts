@@ -7,25 +7,19 @@
  */
 import { randomUUID } from 'node:crypto'
 import type { Clock } from '../core/clock.ts'
-import type { Store, Taken, Want } from '../core/store.ts'
-import { connect, reasonOf } from './connection.ts'
-import { hashTag } from './hash-tag.ts'
+import type { Store, Want } from '../core/store.ts'
+import { connect } from './connection.ts'
+import { failure, failureOf } from './failure.ts'
+import { type Answer, gathered, LATE, type Operation, type Unasked, wholeMs } from './gathered.ts'
+import { besides } from './hash-tag.ts'
 import type { RedisAddress } from './redis-url.ts'
-import { ADD, ANNOUNCE, PRESENT, type Script, SETTLE, TAKE } from './scripts.ts'
-
-/** Why a command failed. `executed`: whether Redis has carried it out, where that can be known. */
-export interface Failure extends Error {
-  readonly reason: string
-  readonly executed: 'no' | 'unknown'
-  /** Whether Redis as a whole is away, and not this command wrong. */
-  readonly away: boolean
-}
+import { ADD, ANNOUNCE, COUNT, PRESENT, type Script } from './scripts.ts'
 
 export interface RemoteStore extends Omit<Store, 'add' | 'settle'> {
   /** As in `Store`; the same id adds once. */
   add(key: string, amount: number, ttlMs: number, id: string): Promise<number>
   /** As in `Store`. With `unasked`, what was used counts although Redis was never asked for it (or is not known to have been). */
-  settle(id: string, wants: readonly Want[], unasked?: { readonly takenMsAgo: number }): Promise<void>
+  settle(id: string, wants: readonly Want[], unasked?: Unasked): Promise<void>
   /** Says that this replica is there, and is told how many there are. Fails where Redis takes no writes. */
   present(): Promise<number>
   connected(): boolean
@@ -42,12 +36,6 @@ export interface RemoteOptions {
   readonly onReady: () => void
 }
 
-/** What Redis says when it is there and does not do its work. */
-const AWAY = new Set(
-  'READONLY OOM NOAUTH WRONGPASS NOPERM LOADING MISCONF CLUSTERDOWN MASTERDOWN NOREPLICAS BUSY TRYAGAIN MOVED ASK'.split(' '),
-)
-/** What ioredis says of commands that it never sent. */
-const NEVER_SENT = /^(Stream isn't writeable|Cluster isn't ready)/
 /** A taker that never settles is forgotten after this; longer than any call lives. */
 const RECORD_MS = 3_600_000
 /** So long a count that failed may be sent again without counting twice. */
@@ -58,7 +46,7 @@ const CLOCK_STALE_MS = 10_000
 /** How far the clocks of a cluster's nodes may be apart: we know that of the last one which answered. */
 const NODES_APART_MS = 1_000
 const KEYS_AT_ONCE = 500
-const SCRIPTS = [TAKE, SETTLE, ADD, PRESENT, ANNOUNCE].map(({ lua }) => lua)
+const SCRIPTS = [COUNT, ADD, PRESENT, ANNOUNCE].map(({ lua }) => lua)
 
 export function redisStore(options: RemoteOptions): RemoteStore {
   const { address, prefix, commandTimeoutMs, clock } = options
@@ -85,11 +73,12 @@ export function redisStore(options: RemoteOptions): RemoteStore {
   const { client } = connection
 
   const keyOf = (key: string) => `${prefix}:${key}`
-  /** A key in the slot of `key`, for what belongs to `id` there. */
-  const besides = (key: string, what: string, id: string) => `${prefix}:{${hashTag(key) ?? whole(keyOf(key))}}:${what}:${id}`
+  const calls = gathered({ prefix, spread: connection.spread, count })
 
   /** Races the command against our own clock: nothing that ioredis promises about time holds in every case. */
   function bounded<Reply>(send: () => Promise<Reply>): Promise<Reply> {
+    // What was asked for before comes before.
+    calls.send()
     return new Promise((resolve, reject) => {
       if (!connection.ready()) return reject(failure('unreachable', 'no', true))
       const cancel = clock.after(commandTimeoutMs, () => {
@@ -109,24 +98,40 @@ export function redisStore(options: RemoteOptions): RemoteStore {
     })
   }
 
-  /** The answer of a script without the clock that it begins with. */
-  async function run(script: Script, keys: readonly string[], args: readonly (string | number)[]): Promise<unknown[]> {
-    const sentAt = clock.ticks()
-    const [now, ...answer] = await bounded(async () => {
-      const reply = client.evalsha(script.sha, keys.length, ...keys, ...args).catch((error: Error) => {
+  function evaluate(script: Script, keys: readonly string[], args: readonly (string | number)[]): Promise<unknown> {
+    return bounded(() =>
+      client.evalsha(script.sha, keys.length, ...keys, ...args).catch((error: Error) => {
         if (!error.message.startsWith('NOSCRIPT')) throw error
         return client.eval(script.lua, keys.length, ...keys, ...args)
-      })
-      return (await reply) as [number, ...unknown[]]
-    })
+      }),
+    )
+  }
+
+  /** @param now of Redis, in an answer that has just come  @param late whether it refused, by its clock, to do what came too late */
+  function learnClock(now: number, sentAt: number, late: boolean): void {
     const at = clock.ticks()
     const trip = at - sentAt
-    const late = answer[0] === 'late'
     if (trip <= redisClock.trip || at - redisClock.readAt > CLOCK_STALE_MS || late) {
       redisClock = { offset: now - (sentAt + trip / 2), trip, readAt: at }
     }
+  }
+
+  /** The answer of a script without the clock that it begins with. */
+  async function run(script: Script, keys: readonly string[], args: readonly (string | number)[]): Promise<unknown[]> {
+    const sentAt = clock.ticks()
+    const [now, ...answer] = (await evaluate(script, keys, args)) as [number, ...unknown[]]
+    const late = answer[0] === LATE
+    learnClock(now, sentAt, late)
     if (late) throw failure('timeout', 'no', false)
     return answer
+  }
+
+  async function count(keys: readonly string[], operations: readonly Operation[]): Promise<readonly Answer[]> {
+    const sentAt = clock.ticks()
+    const asked = JSON.stringify([deadline(), RECORD_MS, ...operations])
+    const [now, ...answers] = JSON.parse((await evaluate(COUNT, keys, [asked])) as string) as [number, ...Answer[]]
+    learnClock(now, sentAt, answers.includes(LATE))
+    return answers
   }
 
   /** On Redis's clock: when we shall have stopped waiting. */
@@ -148,18 +153,6 @@ export function redisStore(options: RemoteOptions): RemoteStore {
     return found.map(value => value ?? undefined)
   }
 
-  async function take(id: string, wants: readonly Want[]): Promise<Taken> {
-    if (wants.length === 0) return { ok: true, remaining: [] }
-    const [keys, args] = [[besides(wants[0]!.key, 'taker', id)], [id, deadline(), RECORD_MS] as (string | number)[]]
-    for (const want of wants) {
-      keys.push(keyOf(want.key))
-      args.push(want.kind, amountOf(want), want.limit, spanOf(want))
-    }
-    const [word, ...told] = await run(TAKE, keys, args)
-    if (word === 'refused') return { ok: false, want: Number(told[0]), retryAfterMs: Number(told[1]) }
-    return { ok: true, remaining: told.map(Number) }
-  }
-
   return {
     read,
     async write(key, value, ttlMs) {
@@ -167,22 +160,16 @@ export function redisStore(options: RemoteOptions): RemoteStore {
     },
     claim: async (key, value, ttlMs) => (await bounded(() => client.set(keyOf(key), value, 'PX', wholeMs(ttlMs), 'NX'))) !== null,
     async add(key, amount, ttlMs, id) {
-      const [sum] = await run(ADD, [keyOf(key), besides(key, 'added', id)], [amount, wholeMs(ttlMs), deadline(), ADDED_MS])
+      const [sum] = await run(
+        ADD,
+        [keyOf(key), besides(prefix, key, 'added', id)],
+        [amount, wholeMs(ttlMs), deadline(), ADDED_MS],
+      )
       return Number(sum)
     },
-    take,
+    take: async (id, wants) => (wants.length === 0 ? { ok: true, remaining: [] } : calls.take(id, wants)),
     async settle(id, wants, unasked) {
-      if (wants.length === 0) return
-      // The record is in the slot of them all, also of those that count no more.
-      const keys = [besides(wants[0]!.key, 'taker', id)]
-      const args: (string | number)[] = unasked === undefined ? [id, '', ''] : [id, unasked.takenMsAgo, RECORD_MS]
-      for (const want of wants) {
-        keys.push(keyOf(want.key))
-        // Of a sum that was not taken here, only the rest of its time is left; none when that is over.
-        const passedMs = want.kind === 'sum' ? (unasked?.takenMsAgo ?? 0) : 0
-        args.push(want.kind, amountOf(want), spanOf(want) - Math.floor(passedMs))
-      }
-      await run(SETTLE, keys, args)
+      if (wants.length > 0) await calls.settle(id, wants, unasked)
     },
     async forget(keys) {
       if (keys.length === 0) return
@@ -214,27 +201,4 @@ export function redisStore(options: RemoteOptions): RemoteStore {
       connection.close()
     },
   }
-}
-
-/** The slot of a key without a tag is that of the whole key, which can stand between braces when it has none itself. */
-function whole(key: string): string {
-  if (/[{}]/.test(key)) throw new Error(`"${key}" has braces and no hash tag`)
-  return key
-}
-
-const amountOf = (want: Want) => (want.kind === 'lease' ? 1 : want.amount)
-const spanOf = (want: Want) => (want.kind === 'rate' ? want.windowMs : wholeMs(want.ttlMs))
-/** Redis takes whole milliseconds, at least one. */
-const wholeMs = (ms: number) => Math.max(1, Math.ceil(ms))
-
-function failure(reason: string, executed: Failure['executed'], away: boolean): Failure {
-  return Object.assign(new Error(`Redis: ${reason}`), { reason, executed, away })
-}
-
-function failureOf(error: Error): Failure {
-  if (NEVER_SENT.test(error.message)) return failure('unreachable', 'no', true)
-  if (error.name !== 'ReplyError') return failure(reasonOf(error), 'unknown', true)
-  // Redis has answered: it carries a command out, or says why not.
-  const word = /^\w+/.exec(error.message)?.[0] ?? 'ERR'
-  return failure(word, 'no', AWAY.has(word))
 }

@@ -5,11 +5,12 @@
  * spend its share.
  */
 import type { Clock } from '../core/clock.ts'
-import type { Store, Taken, Want } from '../core/store.ts'
+import type { Taken, Want } from '../core/store.ts'
+import type { EmbeddedStore } from './embedded.ts'
 
 export interface Share {
   /** What Redis granted. */
-  note(id: string, wants: readonly Want[], remaining: readonly number[]): void
+  note(id: string, wants: readonly Want[], taken: Taken & { readonly ok: true }): void
   take(id: string, wants: readonly Want[], replicas: number): Promise<Taken>
   settle(id: string, wants: readonly Want[]): void
   /** The value that Redis told of a counter. */
@@ -32,7 +33,8 @@ interface Sum {
 
 /** What a taker took of sums, until it settles. */
 interface Reserved {
-  readonly sums: readonly SumWant[]
+  /** The sums among them count. */
+  readonly wants: readonly Want[]
   readonly alone: boolean
   readonly taken: Taken
   readonly expiresAt: number
@@ -42,7 +44,7 @@ const RESERVED_MS = 3_600_000
 const MOST_SUMS = 100_000
 
 /** @param memory keeps the rates and the leases */
-export function share(memory: Store, clock: Clock): Share {
+export function share(memory: EmbeddedStore, clock: Clock): Share {
   const sums = new Map<string, Sum>()
   const reserved = new Map<string, Reserved>()
 
@@ -57,24 +59,25 @@ export function share(memory: Store, clock: Clock): Share {
   }
 
   function hold(id: string, wants: readonly Want[], alone: boolean, taken: Taken): void {
+    const now = clock.now()
     for (const [oldest, { expiresAt }] of reserved) {
-      if (expiresAt > clock.now()) break
+      if (expiresAt > now) break
       reserved.delete(oldest)
     }
-    reserved.set(id, { sums: wants.filter(isSum), alone, taken, expiresAt: clock.now() + RESERVED_MS })
+    reserved.set(id, { wants, alone, taken, expiresAt: now + RESERVED_MS })
   }
 
   return {
-    note(id, wants, remaining) {
-      for (const [at, want] of wants.entries()) {
+    note(id, wants, taken) {
+      for (let at = 0; at < wants.length; at++) {
+        const want = wants[at]!
         if (!isSum(want)) continue
         const sum = sumOf(want.key, want.ttlMs)
-        sum.known = want.limit - remaining[at]!
+        sum.known = want.limit - taken.remaining[at]!
         sum.spent = 0
       }
-      const limited = wants.filter(want => !isSum(want))
-      if (limited.length > 0) void memory.take(id, limited.map(unlimited))
-      hold(id, wants, false, { ok: true, remaining })
+      memory.note(id, wants)
+      hold(id, wants, false, taken)
     },
 
     async take(id, wants, replicas) {
@@ -107,7 +110,8 @@ export function share(memory: Store, clock: Clock): Share {
       void memory.settle(id, wants)
       const held = reserved.get(id)
       reserved.delete(id)
-      for (const want of held?.sums ?? []) {
+      for (const want of held?.wants ?? []) {
+        if (!isSum(want)) continue
         const sum = sums.get(want.key)
         const final = wants.find(other => other.key === want.key && isSum(other)) as SumWant | undefined
         const difference = (final?.amount ?? 0) - want.amount
@@ -142,4 +146,3 @@ function shareOf(want: Want, replicas: number): number {
   if (want.kind === 'lease') return want.alone ?? Math.max(1, part)
   return Math.max(want.amount, part)
 }
-const unlimited = (want: Want): Want => ({ ...want, limit: Number.POSITIVE_INFINITY })

@@ -9,18 +9,18 @@ test('durations are written as OpenAI writes them', () => {
 
 test('the headers tell of those limits that there are, in whole requests and tokens', () => {
   const now = Date.parse('2026-11-27T14:00:20Z')
-  assert.deepEqual(limitHeaders({ rpm: 10 }, { rpm: 7.9, tpm: 0 }, now), {
+  assert.deepEqual(limitHeaders({ rpm: 10 })({ rpm: 7.9, tpm: 0 }, now), {
     'x-ratelimit-limit-requests': '10',
     'x-ratelimit-remaining-requests': '7',
     'x-ratelimit-reset-requests': '1m40s',
   })
-  assert.deepEqual(limitHeaders({ tpm: 500, concurrency: 3 }, { rpm: 0, tpm: -20 }, now), {
+  assert.deepEqual(limitHeaders({ tpm: 500, concurrency: 3 })({ rpm: 0, tpm: -20 }, now), {
     'x-ratelimit-limit-tokens': '500',
     'x-ratelimit-remaining-tokens': '0',
     'x-ratelimit-reset-tokens': '1m40s',
   })
-  assert.equal(limitHeaders({ tpm: 500 }, { rpm: 0, tpm: 500 }, now)['x-ratelimit-reset-tokens'], '0s')
-  assert.deepEqual(limitHeaders({ concurrency: 3 }, { rpm: 0, tpm: 0 }, now), {})
+  assert.equal(limitHeaders({ tpm: 500 })({ rpm: 0, tpm: 500 }, now)['x-ratelimit-reset-tokens'], '0s')
+  assert.deepEqual(limitHeaders({ concurrency: 3 })({ rpm: 0, tpm: 0 }, now), {})
 })
 
 test('a refusal says which limit it was, how large it is and when to come back', () => {

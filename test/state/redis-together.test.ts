@@ -7,7 +7,7 @@ import { Redis } from 'ioredis'
 import { systemClock } from '../../src/core/clock.ts'
 import type { Want } from '../../src/core/store.ts'
 import { type CircuitPolicy, circuits } from '../../src/resilience/circuit.ts'
-import { type Script, SETTLE, TAKE } from '../../src/state/scripts.ts'
+import { COUNT } from '../../src/state/scripts.ts'
 import { noRedis, type RedisServer, startRedis } from '../support/redis-server.ts'
 import { until } from '../support/running.ts'
 import { type OpenedStore, opened } from './opened.ts'
@@ -131,15 +131,14 @@ describe('replicas together', { skip: noRedis }, () => {
     }
   })
 
-  /* The scripts with a clock that the test moves, against a book in which everything ever taken is added up anew. */
-  it('2,000 random steps of taking and settling, at moments between, are those of the book', async () => {
+  /* The script with a clock that the test moves, against a book in which everything ever taken is added up anew. */
+  it('2,000 random takes and settles, alone and several at once, at moments between, are those of the book', async t => {
     const seed = Number(process.env.SEED ?? Math.floor(Math.random() * 2 ** 32))
     const random = seededRandom(seed)
     const whole = (most: number) => Math.floor(random() * (most + 1))
     const client = new Redis(server.url)
-    const held = ({ lua }: Script) => lua.replaceAll("redis.call('TIME')", "redis.call('LRANGE', 'held clock', 0, 1)")
-    const run = (script: Script, keys: string[], args: (string | number)[]) =>
-      client.eval(held(script), keys.length, ...keys, ...args) as Promise<any[]>
+    t.after(() => client.disconnect())
+    const held = COUNT.lua.replaceAll("redis.call('TIME')", "redis.call('LRANGE', 'held clock', 0, 1)")
 
     let now = Date.now()
     const book: { id: string; kind: string; at: number; amount: number }[] = []
@@ -154,57 +153,88 @@ describe('replicas together', { skip: noRedis }, () => {
       return inWindow(window(now)) + inWindow(window(now) - 1) * (1 - (now % windowMs) / windowMs)
     }
     const limits: Record<string, number> = { rate: 20, lease: 4, sum: 200 }
-    const holders: { id: string; kinds: string[]; amounts: number[]; answer: any[] }[] = []
-    let refusals = 0
-    for (let step = 0; step < 2_000; step++) {
-      const where = `SEED=${seed}, step ${step}`
+    const spans: Record<string, number> = { rate: windowMs, lease: ttlMs, sum: HOUR_MS }
+    const holders: { id: string; kinds: string[]; amounts: number[]; answer: any }[] = []
+    let [refusals, late] = [0, 0]
+
+    /** What goes out as one command, with what each answer has to be by the book as it is after those before it. */
+    let keys: string[] = []
+    let asked: { operation: unknown[]; check: (answer: any) => void }[] = []
+    const place = (key: string) => (keys.indexOf(key) + 1 || keys.push(key)) as number
+    async function send(deadline: number) {
+      const operations = asked.map(({ operation }) => operation)
+      const reply = await client.eval(held, keys.length, ...keys, JSON.stringify([deadline, HOUR_MS, ...operations]))
+      const answers = JSON.parse(reply as string).slice(1)
+      for (const [at, { check }] of asked.entries()) check(answers[at])
+      ;[keys, asked] = [[], []]
+    }
+
+    function settle(holder: (typeof holders)[number], where: string) {
+      const finals = holder.kinds.map((kind, at) => (kind === 'lease' ? 0 : whole(holder.amounts[at]! * 1.2)))
+      const wants = holder.kinds.flatMap((kind, at) => [kind, place(kind), finals[at]!, windowMs])
+      const operation = ['settle', place(`rec ${holder.id}`), false, ...wants]
+      const check = (answer: any) => assert.equal(answer, 'settled', where)
+      for (let times = 1 + whole(1); times > 0; times--) asked.push({ operation, check })
+      for (const each of book) if (each.id === holder.id) each.amount = finals[holder.kinds.indexOf(each.kind)]!
+      holders.splice(holders.indexOf(holder), 1)
+    }
+
+    function take(id: string, kinds: string[], amounts: number[], where: string) {
+      const wants = kinds.flatMap((kind, at) => [kind, place(kind), amounts[at]!, limits[kind]!, spans[kind]!])
+      const operation = ['take', place(`rec ${id}`), ...wants]
+      const left = kinds.map((kind, at) => limits[kind]! - used(kind) - amounts[at]!)
+      const misfit = left.findIndex(some => some < 0)
+      if (misfit !== -1) {
+        refusals++
+        return asked.push({ operation, check: answer => assert.equal(answer.want, misfit, where) })
+      }
+      const holder = { id, kinds, amounts, answer: undefined }
+      holders.push(holder)
+      for (const [at, kind] of kinds.entries()) book.push({ id, kind, at: now, amount: amounts[at]! })
+      asked.push({
+        operation,
+        check(answer) {
+          for (const at of kinds.keys()) assert.ok(Math.abs(answer[at] - left[at]!) < 1e-6, `${kinds[at]}: ${answer}, ${where}`)
+          holder.answer = answer
+        },
+      })
+    }
+
+    for (let step = 0; step < 2_000; ) {
       now += whole(200)
       await client
         .multi()
         .del('held clock')
         .rpush('held clock', Math.floor(now / 1000), (now % 1000) * 1000)
         .exec()
-      const action = random()
-      const holder = holders[whole(holders.length - 1)]
-      if (action < 0.35 && holder !== undefined) {
-        const finals = holder.kinds.map((kind, at) => (kind === 'lease' ? 0 : whole(holder.amounts[at]! * 1.2)))
-        const args = holder.kinds.flatMap((kind, at) => [kind, finals[at]!, windowMs])
-        for (let times = 1 + whole(1); times > 0; times--) {
-          await run(SETTLE, [`rec ${holder.id}`, ...holder.kinds], [holder.id, '', '', ...args])
+      for (let together = 1 + (random() < 0.5 ? 0 : whole(5)); together > 0; together--) {
+        const where = `SEED=${seed}, step ${++step}`
+        const action = random()
+        const holder = holders[whole(holders.length - 1)]
+        if (action < 0.35 && holder !== undefined) settle(holder, where)
+        else if (action < 0.45 && holder !== undefined) {
+          const wants = holder.kinds.flatMap((kind, at) => [kind, place(kind), holder.amounts[at]!, limits[kind]!, spans[kind]!])
+          asked.push({
+            operation: ['take', place(`rec ${holder.id}`), ...wants],
+            check: answer => assert.deepEqual(answer, holder.answer, where),
+          })
+        } else {
+          const kinds = ['rate', 'lease', 'sum'].filter(() => random() < 0.8)
+          const amounts = kinds.map(kind => (kind === 'lease' ? 1 : whole(8)))
+          if (kinds.length > 0) take(String(step), kinds, amounts, where)
         }
-        for (const each of book) if (each.id === holder.id) each.amount = finals[holder.kinds.indexOf(each.kind)]!
-        holders.splice(holders.indexOf(holder), 1)
-        continue
       }
-      const again = action < 0.45 && holder !== undefined
-      const id = again ? holder.id : String(step)
-      const kinds = again ? holder.kinds : ['rate', 'lease', 'sum'].filter(() => random() < 0.8)
-      if (kinds.length === 0) continue
-      const amounts = again ? holder.amounts : kinds.map(kind => (kind === 'lease' ? 1 : whole(8)))
-      const misfit = kinds.findIndex((kind, at) => limits[kind]! - used(kind) < amounts[at]!)
-      const args = kinds.flatMap((kind, at) => [
-        kind,
-        amounts[at]!,
-        limits[kind]!,
-        kind === 'lease' ? ttlMs : kind === 'sum' ? HOUR_MS : windowMs,
-      ])
-      const answer = await run(TAKE, [`rec ${id}`, ...kinds], [id, now + (random() < 0.05 ? -1 : 0), HOUR_MS, ...args])
-      if (answer[1] === 'late') continue
-      if (again) assert.deepEqual(answer.slice(1), holder.answer, where)
-      else if (answer[1] === 'refused') {
-        assert.equal(answer[2], misfit, where)
-        refusals++
-      } else {
-        assert.equal(misfit, -1, where)
-        for (const [at, kind] of kinds.entries()) book.push({ id, kind, at: now, amount: amounts[at]! })
-        for (const [at, kind] of kinds.entries()) {
-          assert.ok(Math.abs(Number(answer[2 + at]) - (limits[kind]! - used(kind))) < 1e-6, `${kind}: ${answer}, ${where}`)
-        }
-        holders.push({ id, kinds, amounts, answer: answer.slice(1) })
-      }
+      await send(now)
+      if (random() > 0.05) continue
+      const wants = Object.keys(limits).flatMap(kind => [kind, place(kind), 1, limits[kind]!, spans[kind]!])
+      asked.push({
+        operation: ['take', place('rec late'), ...wants],
+        check: answer => assert.equal(answer, 'late', `SEED=${seed}, step ${step}`),
+      })
+      late++
+      await send(now - 1)
     }
-    assert.ok(refusals > 100, `only ${refusals} refusals; SEED=${seed}`)
+    assert.ok(refusals > 100 && late > 0, `only ${refusals} refusals, ${late} late; SEED=${seed}`)
     await client.flushall()
-    client.disconnect()
   })
 })

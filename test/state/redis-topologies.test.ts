@@ -61,6 +61,17 @@ function describeCluster() {
     assert.deepEqual(changes, [])
   })
 
+  test('cluster: what many slots are asked for in one turn is asked of each, and answered to who asked', async () => {
+    const { store, changes } = await openStore(cluster.url)
+    const names = Array.from({ length: 50 }, () => randomUUID())
+    const taken = await Promise.all(names.flatMap((name, at) => [1, 2].map(() => store.take(randomUUID(), [sum(name, at)]))))
+    assert.deepEqual(
+      taken,
+      names.flatMap((_, at) => [1, 2].map(times => ({ ok: true, remaining: [1_000_000 - times * at] }))),
+    )
+    assert.deepEqual(changes, [])
+  })
+
   test('cluster: an announcement made at one node is heard at the others', async () => {
     const all = await Promise.all(Array.from({ length: 6 }, () => openStore(cluster.url)))
     const heard: number[] = []
