@@ -179,10 +179,10 @@ export function ledger(clock: Clock, metrics: Metrics, log: Log, settle: (journe
       prompt: bodies?.prompt,
       answer: bodies?.answer,
     }
-    recent.keep(fields, journey.startedAtMs, failedOver)
-    if (isOurs(fault)) log.error('call', fields)
-    else if (ending.kind === 'broken' || status >= 500) log.warn('call', fields)
-    else log.info('call', fields)
+    const json = JSON.stringify(fields)
+    const kept = bodies === undefined ? json : JSON.stringify({ ...fields, prompt: undefined, answer: undefined })
+    recent.keep(kept, journey.startedAtMs, failedOver)
+    log.line(isOurs(fault) ? 'error' : ending.kind === 'broken' || status >= 500 ? 'warn' : 'info', 'call', json)
   }
 
   return {

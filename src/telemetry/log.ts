@@ -8,7 +8,11 @@ import { systemClock } from '../core/clock.ts'
 
 export type LogLevel = 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'fatal' | 'silent'
 
+type Level = 'debug' | 'info' | 'warn' | 'error'
+
 export interface Log {
+  /** @param json the fields, as the JSON of an object */
+  line(level: Level, message: string, json: string): void
   debug(message: string, fields?: Readonly<Record<string, unknown>>): void
   info(message: string, fields?: Readonly<Record<string, unknown>>): void
   warn(message: string, fields?: Readonly<Record<string, unknown>>): void
@@ -47,19 +51,23 @@ export function log(level: LogLevel, redact: (lines: string) => string, to?: Des
   const output = batches ?? { write: (line: string) => to!.write(redact(line)) }
   let least = leastOf(level)
 
-  /** All fields by one JSON.stringify: pino's logger writes them one by one, and its line is a rope of a hundred strings. */
-  function writer(name: 'debug' | 'info' | 'warn' | 'error'): Log['info'] {
-    const number = levels.values[name]!
-    return (message, fields = {}) => {
-      if (number < least) return
-      const others = JSON.stringify(fields).slice(1)
-      output.write(
-        `{"level":${number},"time":"${timestamp()}","msg":${JSON.stringify(message)}${others === '}' ? '' : ','}${others}\n`,
-      )
-    }
+  function line(level: Level, message: string, json: string): void {
+    const number = levels.values[level]!
+    if (number < least) return
+    const others = json.slice(1)
+    output.write(
+      `{"level":${number},"time":"${timestamp()}","msg":${JSON.stringify(message)}${others === '}' ? '' : ','}${others}\n`,
+    )
   }
 
+  /** All fields by one JSON.stringify: pino's logger writes them one by one, and its line is a rope of a hundred strings. */
+  const writer =
+    (level: Level): Log['info'] =>
+    (message, fields = {}) =>
+      levels.values[level]! >= least && line(level, message, JSON.stringify(fields))
+
   return {
+    line,
     debug: writer('debug'),
     info: writer('info'),
     warn: writer('warn'),
