@@ -14,7 +14,7 @@ export interface Span {
 }
 
 export interface JsonObjectSource {
-  readonly bytes: Uint8Array
+  readonly bytes: Buffer
   readonly spans: ReadonlyMap<string, Span>
 }
 
@@ -65,7 +65,7 @@ export function scanObject(bytes: Buffer, maxDepth: number): Map<string, Span> |
       const endsMember = depth === 1 && byte !== CLOSE_ARRAY
       if (endsMember && keyStart !== -1) {
         if (valueStart === -1) return 'not-an-object'
-        const key = keyOf(bytes, keyStart, keyEnd)
+        const key = keyOf(text, bytes, keyStart, keyEnd)
         if (key === undefined) return 'not-an-object'
         if (spans.has(key)) return { duplicate: key }
         spans.set(key, { start: keyStart, valueStart, end: valueEnd })
@@ -94,7 +94,7 @@ export function spliceObject(
   edits: Readonly<Record<string, unknown>>,
   appended: Readonly<Record<string, unknown>> = NONE,
 ): Buffer {
-  const bytes = source.bytes
+  const { bytes } = source
   const cuts: { readonly from: number; readonly to: number; readonly text: string }[] = []
   const kept = source.spans.size
   let removed = 0
@@ -120,17 +120,20 @@ export function spliceObject(
     const close = bytes.lastIndexOf(CLOSE_OBJECT)
     cuts.push({ from: close, to: close, text: kept === 0 ? added.slice(1) : added })
   }
-  if (cuts.length === 0) return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
-  cuts.sort((a, b) => a.from - b.from)
-  const parts: Uint8Array[] = []
+  if (cuts.length === 0) return bytes
+  if (cuts.length > 1) cuts.sort((a, b) => a.from - b.from)
+  let length = bytes.length
+  for (const { from, to, text } of cuts) length += Buffer.byteLength(text) - (to - from)
+  const spliced = Buffer.allocUnsafe(length)
+  let at = 0
   let from = 0
   for (const cut of cuts) {
-    parts.push(bytes.subarray(from, cut.from))
-    if (cut.text !== '') parts.push(Buffer.from(cut.text))
+    at += bytes.copy(spliced, at, from, cut.from)
+    at += spliced.write(cut.text, at)
     from = cut.to
   }
-  parts.push(bytes.subarray(from))
-  return Buffer.concat(parts)
+  bytes.copy(spliced, at, from)
+  return spliced
 }
 
 const NONE: Readonly<Record<string, unknown>> = {}
@@ -149,7 +152,7 @@ function rewrite(
   appended: Readonly<Record<string, unknown>>,
 ): Buffer {
   const members: string[] = []
-  const bytes = Buffer.from(source.bytes.buffer, source.bytes.byteOffset, source.bytes.byteLength)
+  const { bytes } = source
   for (const [key, span] of source.spans) {
     if (Object.hasOwn(appended, key)) {
       const { at, text } = appending(bytes, span, appended[key])
@@ -179,6 +182,8 @@ function skipSpace(bytes: Uint8Array, from: number): number {
 
 /** A key that says what its bytes say: ASCII without escapes. */
 const PLAIN = /^[^\\\x80-\xff]*$/
+/** Longer parts of a text are none of their own: they keep all of it in memory as long as they live. */
+const LONGEST_COPIED = 12
 
 /** The offset of the quote that closes the string opened at `open`; -1 when there is none. */
 export function closingQuote(text: string, open: number): number {
@@ -192,9 +197,9 @@ export function closingQuote(text: string, open: number): number {
   }
 }
 
-function keyOf(bytes: Buffer, start: number, end: number): string | undefined {
-  // Not a slice of the whole text, which would live as long as the key.
-  const plain = bytes.toString('latin1', start + 1, end - 1)
+function keyOf(text: string, bytes: Buffer, start: number, end: number): string | undefined {
+  const isShort = end - start - 2 <= LONGEST_COPIED
+  const plain = isShort ? text.slice(start + 1, end - 1) : bytes.toString('latin1', start + 1, end - 1)
   if (PLAIN.test(plain)) return plain
   try {
     return JSON.parse(bytes.toString('utf8', start, end)) as string
