@@ -32,10 +32,9 @@ const COLON = 0x3a
 /**
  * Finds the top-level keys and values of the JSON object in `bytes`. It checks nesting and brackets, not the rest of JSON's grammar:
  * use the result only together with a JSON.parse of the same bytes that succeeded.
+ * @param text the bytes with one character for each: a string is searched in a fraction of the time that a buffer takes
  */
-export function scanObject(bytes: Buffer, maxDepth: number): Map<string, Span> | ScanProblem {
-  // One character per byte: a string is searched in a fraction of the time that a buffer takes.
-  const text = bytes.toString('latin1')
+export function scanObject(bytes: Buffer, maxDepth: number, text = bytes.toString('latin1')): Map<string, Span> | ScanProblem {
   const spans = new Map<string, Span>()
   let at = skipSpace(bytes, 0)
   if (bytes[at] !== OPEN_OBJECT) return 'not-an-object'

@@ -7,6 +7,7 @@ import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 
 export interface GatewayProcess {
+  readonly child: ChildProcess
   readonly port: number
   memory(): Promise<Memory>
   /** A series of its metrics; the sum of all that begin so. */
@@ -62,7 +63,7 @@ export async function gatewayProcess(config: object): Promise<GatewayProcess> {
         child.once('message', told => resolve(told as Memory))
         child.send('memory')
       })
-    return { port: Number(new URL(ready.listen).port), memory, metric, stop }
+    return { child, port: Number(new URL(ready.listen).port), memory, metric, stop }
   } catch (error) {
     await stop()
     throw error

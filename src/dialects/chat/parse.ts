@@ -2,7 +2,7 @@
  * OpenAI's `POST /v1/chat/completions`, read with care for the client: bytes that could mean two things are refused, a wrong type is
  * named with its place, and what we do not know is left as it is, for the provider to judge.
  */
-import { isUtf8 } from 'node:buffer'
+import { isAscii, isUtf8 } from 'node:buffer'
 import type { ChatBody, ChatCall } from '../../core/chat.ts'
 import { Fault } from '../../core/fault.ts'
 import { asObject, scanObject, tryParse } from '../../core/json.ts'
@@ -13,8 +13,11 @@ const MAX_DEPTH = 128
 const MODEL_NAME = /^[\x21-\x7e]{1,256}$/
 
 export function parseChat(bytes: Buffer): ChatCall {
-  if (!isUtf8(bytes)) throw bad('The body is not valid UTF-8. Send JSON in UTF-8.', null, 'invalid_encoding')
-  const spans = scanObject(bytes, MAX_DEPTH)
+  // Most calls are: then one text serves for both, and a large one is decoded once.
+  const isPlain = isAscii(bytes)
+  if (!isPlain && !isUtf8(bytes)) throw bad('The body is not valid UTF-8. Send JSON in UTF-8.', null, 'invalid_encoding')
+  const text = bytes.toString('latin1')
+  const spans = scanObject(bytes, MAX_DEPTH, text)
   if (spans === 'too-deep') {
     throw bad(`The body is nested deeper than ${MAX_DEPTH} levels. Send a flatter one.`, null, 'body_too_deep')
   }
@@ -27,7 +30,7 @@ export function parseChat(bytes: Buffer): ChatCall {
     )
   }
   // Only what was scanned to its end is parsed: the rest could be nested as deep as it is long.
-  const body = spans === 'not-an-object' ? undefined : asObject(tryParse(bytes.toString('utf8')))
+  const body = spans === 'not-an-object' ? undefined : asObject(tryParse(isPlain ? text : bytes.toString('utf8')))
   if (body === undefined || spans === 'not-an-object') {
     throw bad('The body is not a JSON object. Send one with "model" and "messages".', null, 'invalid_json')
   }
