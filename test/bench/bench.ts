@@ -2,7 +2,7 @@
  * npm run bench: what the gateway costs. An upstream, a bare relay, the gateway as it is shipped and a load generator, each a process of
  * its own on loopback. Absolute times depend on the machine and on who else works on it; what holds is the CPU time of the gateway for
  * one call (or one event of a stream) as a multiple of the relay's, measured in turns: relay, gateway, relay, gateway …
- * At the end, when all rows are asked for: how soon the gateway is ready, another gateway on Node, and a thousand open streams.
+ * At the end, when all rows are asked for: how soon the gateway is ready, another gateway on Node, a thousand open streams, and two workers.
  *
  *   --runs N       pairs of runs per row (5)
  *   --only TEXT    only rows whose name holds this
@@ -17,10 +17,11 @@ import { setTimeout as pause } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
 import { keyHash } from '../../src/gateway/clients.ts'
 import { children, FAILED } from './children.ts'
-import { CPU_ARGS, cpuMicros } from './cpu.ts'
+import { CPU_ARGS, cpuMicros, HAS_PROC } from './cpu.ts'
 import type { Loaded, LoadMessage } from './load.ts'
 import { PORTKEY, portkey } from './portkey.ts'
 import { CHAT_PATH, CLIENT_KEY, DOWN_PATH, FAILOVER, type Load, OTHER_DIALECT, ROWS, type Row, SAME_DIALECT } from './rows.ts'
+import { type Scaled, scalingSection } from './scaling.ts'
 import { startSection } from './start.ts'
 import { streamsSection } from './streams.ts'
 import { limitLine, median, type Pair, perUnit, type Run, table } from './table.ts'
@@ -84,7 +85,7 @@ async function startLimited(): Promise<StartedGateway | undefined> {
   return startGateway('gateway-with-redis', limits, { state: { redis: (await startRedis()).url } })
 }
 
-/** As an operator would write it, for two providers and somebody to stand in; JSON is YAML. */
+/** As an operator would write it, for two providers and somebody to stand in; the upstream takes the traces, too. JSON is YAML. */
 function gatewayConfig(limits: object, more: object): string {
   const models = { 'small-1': { context: 128_000, price: { input: 0.15, cached_input: 0.075, output: 0.6 } } }
   return JSON.stringify({
@@ -122,7 +123,7 @@ function gatewayConfig(limits: object, more: object): string {
       [OTHER_DIALECT]: { targets: ['foreign/small-1'], fallbacks: ['reserve/small-1'] },
     },
     clients: [{ name: 'bench', key_sha256: keyHash(CLIENT_KEY), ...limits }],
-    telemetry: { log: { level: 'info' } },
+    telemetry: { log: { level: 'info' }, traces: { endpoint: upstream, sample: 0.05 } },
     ...more,
   })
 }
@@ -214,6 +215,9 @@ async function main(): Promise<number> {
     process.stdout.write(`\n${await startSection(own)}`)
     process.stdout.write(`\n${await otherSection()}`)
     process.stdout.write(`\n${await streamsSection(own)}`)
+    process.stdout.write(
+      `\n${HAS_PROC ? await scalingSection(startScaled) : 'by workers: left out, the kernel does not tell CPU times here\n'}`,
+    )
   }
   if (options.profile !== undefined) return 0
   const limits = [...results].map(([row, pairs]) => limitLine(row, pairs, options.quick ? QUICK_ALLOWANCE : 1))
@@ -244,6 +248,17 @@ async function otherSection(): Promise<string> {
     `  ${PORTKEY}    ${median(theirs).toFixed(0)} (Node ${nodeVersion}): ours are ${times.toFixed(1)} times as many; ${LEAST_TIMES} are wanted`,
     '',
   ].join('\n')
+}
+
+/** The first row, as fast as it goes, on a gateway of its own with so many workers. */
+async function startScaled(workers: number): Promise<Scaled> {
+  const started = await startGateway(`gateway-${workers}`, {}, { server: { listen: '127.0.0.1:0', workers } })
+  const { warmUpMs, leadInMs } = ROWS[0]!
+  return {
+    child: started.child,
+    window: () => measure(ofGateway(started), { ...ROWS[0]!, perSecond: undefined }, leadInMs, warmUpMs / 2),
+    stop: () => own.stop(started.child),
+  }
 }
 
 main().then(

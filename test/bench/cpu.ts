@@ -5,7 +5,7 @@
 import type { ChildProcess } from 'node:child_process'
 import { existsSync, readFileSync } from 'node:fs'
 
-const HAS_PROC = existsSync('/proc/self/stat')
+export const HAS_PROC = existsSync('/proc/self/stat')
 /** USER_HZ: 100 on every Linux that Node runs on. */
 const TICKS_PER_SECOND = 100
 

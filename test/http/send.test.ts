@@ -51,7 +51,7 @@ test('a stream whose client stopped reading ends after a minute, and waits until
   const clock = heldClock()
   let gone = 0
   const stream = endless()
-  const sent = send(raw, { status: 200, headers: HEADERS, stream }, clock, () => gone++)
+  const sent = send(raw, { status: 200, headers: { ...HEADERS }, stream }, clock, () => gone++)
   let read = 0
   let looks = 0
   await until('it waits for the client, and the kernel takes no more in its place', () => {
@@ -76,7 +76,7 @@ test('a whole answer whose client stopped reading ends after a minute, too', asy
   const { client, raw } = await silentClient()
   const clock = heldClock()
   let gone = 0
-  const sent = send(raw, { status: 200, headers: HEADERS, body: Buffer.alloc(50 * MB, 'x') }, clock, () => gone++)
+  const sent = send(raw, { status: 200, headers: { ...HEADERS }, body: Buffer.alloc(50 * MB, 'x') }, clock, () => gone++)
   await until('it waits for the client', () => clock.waiting() === 1)
   await clock.pass(60_000)
   assert.deepEqual([gone, raw.destroyed], [1, true])
@@ -97,7 +97,7 @@ test('a slow reader gets all of a large answer, however long it takes', async ()
     drains++
   })
   let done = false
-  const sent = send(raw, { status: 200, headers: HEADERS, body: Buffer.alloc(50 * MB, 'x') }, clock, () =>
+  const sent = send(raw, { status: 200, headers: { ...HEADERS }, body: Buffer.alloc(50 * MB, 'x') }, clock, () =>
     assert.fail('it is still there'),
   ).then(() => (done = true))
   while (!done) {
@@ -117,7 +117,7 @@ test('a slow reader gets all of a large answer, however long it takes', async ()
 test('a client that leaves while it is waited for leaves no timer behind', async () => {
   const { client, raw } = await silentClient()
   const clock = heldClock()
-  const sent = send(raw, { status: 200, headers: HEADERS, stream: endless() }, clock, () =>
+  const sent = send(raw, { status: 200, headers: { ...HEADERS }, stream: endless() }, clock, () =>
     assert.fail('it did not stop reading'),
   )
   await until('it waits for the client', () => clock.waiting() === 1)
@@ -143,7 +143,7 @@ test('heartbeats come at their time after the last word, and end with the stream
     },
   }
   const heartbeat = { everyMs: 100, bytes: Buffer.from('♥') }
-  const sent = send(raw, { status: 200, headers: HEADERS, stream, heartbeat }, clock, () => {})
+  const sent = send(raw, { status: 200, headers: { ...HEADERS }, stream, heartbeat }, clock, () => {})
   const beats = () => heard.match(/♥/g)?.length ?? 0
 
   await clock.pass(60)
@@ -158,5 +158,65 @@ test('heartbeats come at their time after the last word, and end with the stream
   out.end()
   await sent
   assert.equal(clock.waiting(), 0)
+  client.destroy()
+})
+
+/** Responses to what is sent over one connection, each with the outlet that its stream writes to, and all bytes that come back. */
+async function streamsOver(requests: string, count: number) {
+  const outlets: Parameters<Stream['flow']>[0][] = []
+  const flow: Stream['flow'] = out => {
+    outlets.push(out)
+    return () => {}
+  }
+  onResponse = raw => void send(raw, { status: 200, headers: { ...HEADERS }, stream: { flow } }, heldClock(), () => {})
+  const client = connect((server.address() as AddressInfo).port, '127.0.0.1')
+  const got = { text: '', isClosed: false }
+  client.on('data', bytes => {
+    got.text += bytes.toString('latin1')
+  })
+  client.on('close', () => {
+    got.isClosed = true
+  })
+  client.write(requests)
+  await until('all have been asked', () => outlets.length === count)
+  return { client, outlets, got }
+}
+
+const bodyOf = (text: string) => text.slice(text.indexOf('\r\n\r\n') + 4)
+
+test('each part of a stream is one chunk, whatever its length', async () => {
+  const { client, outlets, got } = await streamsOver('GET / HTTP/1.1\r\nhost: x\r\n\r\n', 1)
+  const parts = ['a', 'fifteen letters', 'sixteen letters!', 'x'.repeat(255), 'y'.repeat(256), 'z'.repeat(70_000)]
+  for (const part of parts) outlets[0]!.write(Buffer.from(part))
+  outlets[0]!.end()
+  await until('the end', () => got.text.endsWith('\r\n0\r\n\r\n'))
+  const chunks = parts.map(part => `${part.length.toString(16)}\r\n${part}\r\n`)
+  assert.match(got.text, /\r\ntransfer-encoding: chunked\r\n/i)
+  assert.equal(bodyOf(got.text), `${chunks.join('')}0\r\n\r\n`)
+  client.destroy()
+})
+
+test('a client whose HTTP has no chunks gets none', async () => {
+  const { outlets, got } = await streamsOver('GET / HTTP/1.0\r\n\r\n', 1)
+  for (const part of ['one', 'two', 'three']) outlets[0]!.write(Buffer.from(part))
+  outlets[0]!.end()
+  await until('the connection is closed', () => got.isClosed)
+  assert.equal(bodyOf(got.text), 'onetwothree')
+})
+
+test('a stream whose turn has not come waits behind the one before it on its connection', async () => {
+  const { client, outlets, got } = await streamsOver('GET / HTTP/1.1\r\nhost: x\r\n\r\n'.repeat(2), 2)
+  const [first, second] = outlets as [(typeof outlets)[number], (typeof outlets)[number]]
+  for (const part of ['three', 'four']) second.write(Buffer.from(part))
+  first.write(Buffer.from('one'))
+  await until('the first word', () => got.text.includes('one'))
+  first.write(Buffer.from('two'))
+  first.end()
+  await until('what was waiting', () => got.text.includes('four'))
+  second.write(Buffer.from('five'))
+  second.end()
+  await until('the end', () => got.text.endsWith('\r\n0\r\n\r\n') && got.text.includes('five'))
+  const answers = got.text.split('HTTP/1.1 200 OK\r\n').slice(1).map(bodyOf)
+  assert.deepEqual(answers, ['3\r\none\r\n3\r\ntwo\r\n0\r\n\r\n', '5\r\nthree\r\n4\r\nfour\r\n4\r\nfive\r\n0\r\n\r\n'])
   client.destroy()
 })
