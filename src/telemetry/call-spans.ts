@@ -73,9 +73,25 @@ export function callTold(told: CallTold): Told & { readonly failed: Failed } {
 
 /** What is known of an attempt when it begins. */
 export function attemptBegun(target: Target, { body, stream }: ChatCall): Told {
+  const { model } = target
+  const attributes: Attributes = { ...ofTarget(target) }
+  if (stream) attributes['gen_ai.request.stream'] = true
+  const most = body.max_completion_tokens ?? body.max_tokens
+  if (typeof most === 'number') attributes['gen_ai.request.max_tokens'] = most
+  if (typeof body.temperature === 'number') attributes['gen_ai.request.temperature'] = body.temperature
+  if (typeof body.top_p === 'number') attributes['gen_ai.request.top_p'] = body.top_p
+  return { name: `${CHAT} ${model}`, attributes }
+}
+
+/** What does not change from call to call is put together once. */
+const fixed = new WeakMap<Target, Readonly<Attributes>>()
+
+function ofTarget(target: Target): Readonly<Attributes> {
+  const known = fixed.get(target)
+  if (known !== undefined) return known
   const { provider, model, origin, id } = target
   const { hostname, port, protocol } = new URL(origin)
-  const attributes: Attributes = {
+  const attributes = {
     'gen_ai.operation.name': CHAT,
     'gen_ai.provider.name': provider.tracedAs ?? provider.name,
     'gen_ai.request.model': model,
@@ -83,12 +99,8 @@ export function attemptBegun(target: Target, { body, stream }: ChatCall): Told {
     'server.port': port === '' ? (protocol === 'https:' ? 443 : 80) : Number(port),
     'understudy.target': id,
   }
-  if (stream) attributes['gen_ai.request.stream'] = true
-  const most = body.max_completion_tokens ?? body.max_tokens
-  if (typeof most === 'number') attributes['gen_ai.request.max_tokens'] = most
-  if (typeof body.temperature === 'number') attributes['gen_ai.request.temperature'] = body.temperature
-  if (typeof body.top_p === 'number') attributes['gen_ai.request.top_p'] = body.top_p
-  return { name: `${CHAT} ${model}`, attributes }
+  fixed.set(target, attributes)
+  return attributes
 }
 
 /** What an answer says of itself as it passes. */

@@ -150,14 +150,15 @@ function written({ api, tracer, span, redact, at }: Writing): CallTrace {
     id: span.spanContext().traceId,
     attempt(target, call) {
       const { name, attributes } = attemptBegun(target, call)
-      const own = tracer.startSpan(name, { kind: api.SpanKind.CLIENT, startTime: at(), attributes }, below)
+      // Its attributes are given all at once, at its end: the SDK copies what it is given, at its beginning twice.
+      const own = tracer.startSpan(name, { kind: api.SpanKind.CLIENT, startTime: at() }, below)
       const seen: AnswerSeen = { reasons: new Map() }
       return {
         headers: headersOf(own.spanContext()),
         saw: events => seeEvents(seen, events),
         over(record, firstContentMs) {
           const told = attemptOver(record, seen, call.stream ? firstContentMs : undefined)
-          own.setAttributes(told.attributes)
+          own.setAttributes({ ...attributes, ...told.attributes })
           end(own, told.failed)
         },
       }

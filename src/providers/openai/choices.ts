@@ -40,7 +40,8 @@ interface Tool {
 }
 
 interface State {
-  readonly tools: Map<number, Tool>
+  /** Made with the first one. */
+  tools: Map<number, Tool> | undefined
   reason: FinishReason | undefined
 }
 
@@ -65,7 +66,7 @@ export function choices(start: { readonly id: string; readonly model: string }):
   function stateOf(index: number): State {
     let state = states.get(index)
     if (state === undefined) {
-      state = { tools: new Map(), reason: undefined }
+      state = { tools: undefined, reason: undefined }
       states.set(index, state)
     }
     return state
@@ -128,12 +129,13 @@ export function choices(start: { readonly id: string; readonly model: string }):
   function finish(index: number, raw: string, events: ChatEvent[]): void {
     const state = stateOf(index)
     if (state.reason !== undefined) return
-    for (const tool of state.tools.values()) {
+    const tools = state.tools === undefined ? [] : [...state.tools.values()]
+    for (const tool of tools) {
       if (tool.started || (tool.id === '' && tool.name === '' && tool.held === '')) continue
       startTool(index, tool, events)
       hasContent = true
     }
-    const called = [...state.tools.values()].some(tool => tool.started)
+    const called = tools.some(tool => tool.started)
     state.reason = finishReason(raw, called)
     events.push({ type: 'finish', choice: index, reason: state.reason, raw })
   }
@@ -152,6 +154,7 @@ export function choices(start: { readonly id: string; readonly model: string }):
 
 /** The call that this delta belongs to, by its index and its id, or the last one where it has neither. */
 function toolOf(state: State, call: Fields, id: string, name: string): Tool {
+  state.tools ??= new Map()
   const { tools } = state
   const given = typeof call.index === 'number' && Number.isInteger(call.index) && call.index >= 0 ? call.index : undefined
   const likely = [...tools.values()].filter(tool => given === undefined || tool.given === given)
