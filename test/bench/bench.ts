@@ -49,6 +49,7 @@ function usage(text: string): never {
 }
 
 const own = children()
+let redisStarted: Promise<string | undefined> | undefined
 const portOf = (child: ChildProcess) => own.heard(child, (message: { port?: number }) => message.port)
 
 const upstream = `http://127.0.0.1:${await portOf(own.start('upstream', './upstream.ts', []))}`
@@ -79,10 +80,18 @@ async function startGateway(name: string, limits: object = {}, more: object = {}
 
 /** With limits that no load of ours reaches, but that have to be asked for. Undefined where no Redis is to be had. */
 async function startLimited(): Promise<StartedGateway | undefined> {
-  const { noRedis, startRedis } = await import('../support/redis-server.ts')
-  if (noRedis) return undefined
+  const redis = await redisUrl()
+  if (redis === undefined) return undefined
   const limits = { rpm: 1e9, tpm: 1e12, concurrency: 10_000, budget: { usd: 1e6, per: 'month' } }
-  return startGateway('gateway-with-redis', limits, { state: { redis: (await startRedis()).url } })
+  return startGateway('gateway-with-redis', limits, { state: { redis } })
+}
+
+/** Of a Redis of our own, started when it is asked for first. */
+function redisUrl(): Promise<string | undefined> {
+  redisStarted ??= import('../support/redis-server.ts').then(async ({ noRedis, startRedis }) =>
+    noRedis ? undefined : (await startRedis()).url,
+  )
+  return redisStarted
 }
 
 /** As an operator would write it, for two providers and somebody to stand in; the upstream takes the traces, too. JSON is YAML. */
@@ -215,9 +224,7 @@ async function main(): Promise<number> {
     process.stdout.write(`\n${await startSection(own)}`)
     process.stdout.write(`\n${await otherSection()}`)
     process.stdout.write(`\n${await streamsSection(own)}`)
-    process.stdout.write(
-      `\n${HAS_PROC ? await scalingSection(startScaled) : 'by workers: left out, the kernel does not tell CPU times here\n'}`,
-    )
+    process.stdout.write(`\n${await workersSection()}`)
   }
   if (options.profile !== undefined) return 0
   const limits = [...results].map(([row, pairs]) => limitLine(row, pairs, options.quick ? QUICK_ALLOWANCE : 1))
@@ -250,15 +257,23 @@ async function otherSection(): Promise<string> {
   ].join('\n')
 }
 
-/** The first row, as fast as it goes, on a gateway of its own with so many workers. */
-async function startScaled(workers: number): Promise<Scaled> {
-  const started = await startGateway(`gateway-${workers}`, {}, { server: { listen: '127.0.0.1:0', workers } })
+/** The first row, as fast as it goes, on a gateway of its own with so many workers, which share their state. */
+async function startScaled(workers: number, redis: string): Promise<Scaled> {
+  const more = { server: { listen: '127.0.0.1:0', workers }, state: { redis } }
+  const started = await startGateway(`gateway-${workers}`, {}, more)
   const { warmUpMs, leadInMs } = ROWS[0]!
   return {
     child: started.child,
     window: () => measure(ofGateway(started), { ...ROWS[0]!, perSecond: undefined }, leadInMs, warmUpMs / 2),
     stop: () => own.stop(started.child),
   }
+}
+
+async function workersSection(): Promise<string> {
+  const redis = HAS_PROC ? await redisUrl() : undefined
+  if (redis === undefined)
+    return 'by workers: left out, since the kernel does not tell CPU times here, or there is no Redis to be had\n'
+  return scalingSection(workers => startScaled(workers, redis))
 }
 
 main().then(
