@@ -37,17 +37,20 @@ export function decide(gateway: Gateway, journey: Journey, step: Step, extra = f
   return journey.tookExtra && !journey.route!.allowance.take() ? 'extra-attempts' : 'go'
 }
 
-async function decideRetry(gateway: Gateway, journey: Journey, { target, again }: Step, leftMs: number): Promise<Decision> {
+/** Most retries are not called for, and that is known at once. */
+function decideRetry(gateway: Gateway, journey: Journey, { target, again }: Step, leftMs: number): Decision | Promise<Decision> {
   const { last } = journey
   if (last === undefined || last.target !== target) return 'skip'
   const waitMs = retryWaitMs(gateway, target, again, last.fault)
   if (waitMs === undefined || waitMs > leftMs - LEAST_MS) return 'skip'
   if (!journey.route!.allowance.take()) return 'skip'
   journey.tookExtra = true
-  if (waitMs > 0) {
-    await sleep(gateway.clock, waitMs, journey.stop)
-    journey.upstreamMs += waitMs
-  }
+  return waitMs > 0 ? afterWaiting(gateway, journey, waitMs) : 'go'
+}
+
+async function afterWaiting({ clock }: Gateway, journey: Journey, ms: number): Promise<Decision> {
+  await sleep(clock, ms, journey.stop)
+  journey.upstreamMs += ms
   return 'go'
 }
 
