@@ -45,6 +45,7 @@ class Telling implements Told, Taker {
   /** While others are asked to go on, what ends the journey ends them first: what they used is written down before it is closed. */
   private goingOn = false
   private out: Outlet | undefined
+  private isFinished = false
   /** Whether a piece has been asked for just now, and came at once: then the next one is asked for there, and not one call deeper. */
   private isAsking = false
   private hasCome = false
@@ -101,7 +102,10 @@ class Telling implements Told, Taker {
     return bytes === undefined || this.out!.write(bytes)
   }
 
+  /** Once: the last words, too, may be told to wait, and whoever goes on after that has nothing left to say. */
   private finish(): void {
+    if (this.isFinished) return
+    this.isFinished = true
     if (this.lastWords !== undefined) this.out!.write(this.lastWords)
     this.out!.end()
   }
