@@ -41,7 +41,7 @@ export function allSeries(metrics: Metrics): AllSeries {
   const ofTarget = keptWeakly((target: Target) => {
     const label = labelOf(target)
     return {
-      inFlight: metrics.tally('llm_in_flight', [label]),
+      inFlight: once(() => metrics.tally('llm_in_flight', [label])),
       tries: kept((outcome: string) => tries(target, outcome)),
       calls: kept((route: string) => kept((client: string) => calls(route, client, label))),
       times: kept((route: string) => ({
@@ -64,23 +64,24 @@ export function allSeries(metrics: Metrics): AllSeries {
   function calls(route: string, client: string, label: string): CallSeries {
     const answered = kept((stream: boolean) => metrics.tally('llm_requests_total', [route, client, label, '200', String(stream)]))
     const tokens = kept((kind: string) => metrics.tally('llm_tokens_total', [route, client, label, kind]))
-    let cost: Tally | undefined
-    return {
-      answered,
-      tokens,
-      cost() {
-        cost ??= metrics.tally('llm_cost_usd_total', [route, client, label])
-        return cost
-      },
-    }
+    return { answered, tokens, cost: once(() => metrics.tally('llm_cost_usd_total', [route, client, label])) }
   }
 
   return {
-    inFlight: target => ofTarget(target).inFlight,
+    inFlight: target => ofTarget(target).inFlight(),
     tries: (target, outcome) => ofTarget(target).tries(outcome),
     calls: (route, client, target) => ofTarget(target).calls(route)(client),
     times: (route, target) => ofTarget(target).times(route),
     overhead,
+  }
+}
+
+/** What `make` makes, when it is asked for first. */
+function once<Made>(make: () => Made): () => Made {
+  let made: Made | undefined
+  return () => {
+    made ??= make()
+    return made
   }
 }
 

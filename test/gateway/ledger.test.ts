@@ -233,3 +233,11 @@ test('a fault of ours is logged as an error, what went wrong elsewhere as a warn
     assert.equal(lines[0]!.level, levels[level], `${ending.kind} ${'fault' in ending ? ending.fault.kind : ''}`)
   }
 })
+
+test('a target that was only passed over has no tries under way, not even none', async () => {
+  const { written, journey, series } = open()
+  written.attempted(journey, tried(A, 'passed-over:circuit-open'))
+  assert.deepEqual(await series('llm_in_flight'), [])
+  written.inFlight(A, 1)
+  assert.deepEqual(await series('llm_in_flight'), ['llm_in_flight{target="p/a"} 1'])
+})
