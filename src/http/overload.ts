@@ -1,55 +1,65 @@
 /*
- * Refuses calls beyond the ceiling: before anything of them is looked at, with an answer that is ready. Even so a refusal costs a good part
- * of a small call, and callers that ask again at once would have the whole core spent on refusing them. They are told to wait, and who
- * does not is made to: a connection over which a call was refused is not read until the time is over that its client was told.
+ * Refuses calls beyond the ceiling: before anything of them is looked at, with an answer that is ready. Even so a refusal costs half of a
+ * small call, and callers that ask again at once would have the whole core spent on refusing them. They are told to wait, each for another
+ * time, or they would all be back in one moment; and who does not is made to: a connection over which a call was refused is not read until the
+ * time is over that its client was told, or until its turn comes, which is once for every few calls that are answered.
  */
 import { randomUUID } from 'node:crypto'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
-import { type EventLoopUtilization, monitorEventLoopDelay, performance } from 'node:perf_hooks'
+import { performance } from 'node:perf_hooks'
 import type { Clock } from '../core/clock.ts'
 import { Fault } from '../core/fault.ts'
 import { chat } from '../dialects/chat/chat.ts'
 import type { Log } from '../telemetry/log.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
-import { type Ceiling, ceiling } from './ceiling.ts'
+import { type Ceiling, ceiling, type Loop } from './ceiling.ts'
 
 export interface Overload {
   /** Refuses a call if it is one too many, and says whether it did. @param inFlight calls under way without it */
   refuses(inFlight: number, request: IncomingMessage, raw: ServerResponse): boolean
   /** Looks at the event loop from time to time. Returns what stops it. */
-  watch(inFlight: () => number): () => void
+  watch(): () => void
 }
 
 export interface OverloadOptions {
   readonly clock: Clock
   readonly log: Log
   readonly metrics: Metrics
+  readonly random?: () => number
   /** What decides; one that a test moves by hand, or the real one when left out. */
   readonly decides?: Ceiling
 }
 
 const LOOK_EVERY_MS = 100
-const RESOLUTION_MS = 10
 /** While calls are refused one line tells how many, so often: a line for each would cost what is missing. */
 const TELL_EVERY_MS = 1_000
-/** A body up to this is read over, so that the connection can be kept; before a longer one it is closed. */
-const SMALL_BODY_BYTES = 64 * 1024
+/** A body up to this is read over, which costs little beside answering it, so that the connection can be kept; before a longer one it is closed. */
+const READ_OVER_BYTES = 1024 * 1024
 
-/** What a refused client is told to wait. */
-const WAIT_MS = 1_000
+const LOOP: Loop = { round: () => performance.nodeTiming.uvMetricsInfo.loopCount, nowMs: () => performance.now() }
+
+/** What refused clients are told to wait is spread over this, or all that were refused in one moment would come back in another. */
+const WAIT_MS = { least: 200, most: 3_000 }
+/** Those that do not wait cannot be told from the others; so many calls are taken before one of all is read again. */
+const TAKEN_PER_TURN = 3
 
 const FAULT = new Fault('exhausted', {
   message: 'The gateway has more calls than it can answer at present. Try again.',
   code: 'overloaded',
   shouldRetry: true,
-  retryAfterMs: WAIT_MS,
 })
 const BODY = Buffer.from(chat.refusal(FAULT)).toString('latin1')
 
-export function overload({ clock, log, metrics, decides = ceiling() }: OverloadOptions): Overload {
-  /** In the order in which they are read again. */
-  let unread: { readonly socket: Socket; readonly untilTicks: number }[] = []
+/** A connection that is not read. */
+interface Unread {
+  readonly socket: Socket
+  readonly untilTicks: number
+}
+
+export function overload({ clock, log, metrics, random = Math.random, decides = ceiling(LOOP) }: OverloadOptions): Overload {
+  let unread: Unread[] = []
+  let taken = 0
   let refused = 0
   let tellAtTicks = 0
 
@@ -57,27 +67,32 @@ export function overload({ clock, log, metrics, decides = ceiling() }: OverloadO
     if (refused === 0 || clock.ticks() < tellAtTicks) return
     tellAtTicks = clock.ticks() + TELL_EVERY_MS
     metrics.count('llm_requests_total', ['none', 'none', 'none', String(FAULT.status), 'false'], refused)
-    log.warn('overloaded', { refused, ceiling: decides.most() })
+    log.warn('overloaded', { refused })
     refused = 0
   }
 
-  function leaveUnread(socket: Socket): void {
+  function leaveUnread(socket: Socket, ms: number): void {
+    if (socket.destroyed) return
     socket.pause()
-    unread.push({ socket, untilTicks: clock.ticks() + WAIT_MS })
+    // Due ones are looked for from time to time; who waits as told finds his connection read.
+    unread.push({ socket, untilTicks: clock.ticks() + ms - LOOK_EVERY_MS })
   }
 
   function readAgain(now = clock.ticks()): void {
-    const first = unread.findIndex(({ untilTicks }) => untilTicks > now)
-    const due = first === -1 ? unread : unread.slice(0, first)
-    if (due.length > 0) unread = first === -1 ? [] : unread.slice(first)
-    for (const { socket } of due) socket.resume()
+    if (unread.length === 0) return
+    for (const { socket, untilTicks } of unread) if (untilTicks <= now) socket.resume()
+    unread = unread.filter(({ untilTicks }) => untilTicks > now)
   }
 
   return {
     refuses(inFlight, request, raw) {
-      if (inFlight < decides.most()) return false
+      if (decides.allows(inFlight)) {
+        if (++taken % TAKEN_PER_TURN === 0) unread.shift()?.socket.resume()
+        return false
+      }
       refused++
-      const closes = !(Number(request.headers['content-length'] ?? SMALL_BODY_BYTES + 1) <= SMALL_BODY_BYTES)
+      const waitMs = Math.round(WAIT_MS.least + random() * (WAIT_MS.most - WAIT_MS.least))
+      const closes = !(Number(request.headers['content-length'] ?? READ_OVER_BYTES + 1) <= READ_OVER_BYTES)
       const headers = [
         'content-type',
         'application/json; charset=utf-8',
@@ -88,39 +103,35 @@ export function overload({ clock, log, metrics, decides = ceiling() }: OverloadO
         'x-should-retry',
         'true',
         'retry-after',
-        String(WAIT_MS / 1_000),
+        String(Math.ceil(waitMs / 1_000)),
+        'retry-after-ms',
+        String(waitMs),
       ]
       if (closes) headers.push('connection', 'close')
       raw.writeHead(FAULT.status, headers)
       raw.end(BODY, 'latin1')
       const { socket } = request
       if (closes) raw.once('finish', () => request.destroy())
-      else request.resume().once('end', () => leaveUnread(socket))
+      else request.resume().once('end', () => leaveUnread(socket, waitMs))
       return true
     },
-    watch(inFlight) {
-      const rounds = monitorEventLoopDelay({ resolution: RESOLUTION_MS })
-      rounds.enable()
-      let before: EventLoopUtilization = performance.eventLoopUtilization()
+    watch() {
+      let before = performance.eventLoopUtilization()
+      let beforeMs = performance.now()
+      let roundBefore = LOOP.round()
       const timer = setInterval(() => {
         const now = performance.eventLoopUtilization()
-        const { utilization } = performance.eventLoopUtilization(now, before)
-        before = now
-        const isKnown = rounds.count > 0
-        decides.look({
-          utilization,
-          leastRoundMs: isKnown ? rounds.min / 1e6 : undefined,
-          meanRoundMs: isKnown ? rounds.mean / 1e6 : undefined,
-          inFlight: inFlight(),
-        })
-        rounds.reset()
+        const nowMs = performance.now()
+        const round = LOOP.round()
+        const { utilization, active } = performance.eventLoopUtilization(now, before)
+        decides.look({ ms: nowMs - beforeMs, utilization, roundMs: active / (round - roundBefore) })
+        ;[before, beforeMs, roundBefore] = [now, nowMs, round]
         readAgain()
         tell()
       }, LOOK_EVERY_MS)
       timer.unref()
       return () => {
         clearInterval(timer)
-        rounds.disable()
         readAgain(Number.POSITIVE_INFINITY)
         tellAtTicks = 0
         tell()

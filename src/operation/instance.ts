@@ -90,7 +90,7 @@ export async function instance(options: InstanceOptions): Promise<Instance> {
   const state = readiness()
   const guard = overload({ clock, log: logged, metrics: measured })
   const server = clientServer(() => current, { maxBodyBytes: first.server.max_body, readiness: state, overload: guard })
-  const unwatch = guard.watch(server.active)
+  const unwatch = guard.watch()
   const retire = retirement(server, clock, async () => {
     current.settle()
     await inside.settle()

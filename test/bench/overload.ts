@@ -1,11 +1,13 @@
 /*
- * node test/bench/overload.ts: what becomes of the gateway at four times what it can carry. First as many calls as 64 connections can
- * make, which is the peak; then calls that come at four times that rate whether others are answered or not, over as many connections as
- * that takes; then half the peak, to see how soon all is well again. A connection over which a call was refused is not used for as long as
- * its answer says, as SDKs wait; the calls keep coming all the same, over others.
+ * node test/bench/overload.ts: what becomes of the gateway at four times what it can carry. First thousands of clients, each with its
+ * connection, make 64 calls at a time in turn: as many as are answered then is the peak. Then each makes its next call a short time after
+ * the last was over, so that together they would make four times as many if all were answered; then half as many, to see how soon all is
+ * well again. A client that was refused waits for as long as it is told, as SDKs do.
  *
  *   --bytes N          the size of a call (30,000)
- *   --connections N    as many as callers may have open at once (4,000)
+ *   --clients N        (4,000)
+ *   --insist           they do not wait after a refusal
+ *   --new              their connections are made when the flood begins, but for the 64 of the peak
  */
 import { connect, type Socket } from 'node:net'
 import { setTimeout as pause } from 'node:timers/promises'
@@ -14,10 +16,11 @@ import { gatewayProcess } from '../support/gateway-process.ts'
 import { children } from './children.ts'
 import { cpuMicros } from './cpu.ts'
 
-const { values: options } = parseArgs({ options: { bytes: { type: 'string' }, connections: { type: 'string' } } })
-const PEAK_CONNECTIONS = 64
-const MOST_CONNECTIONS = Number(options.connections ?? 4_000)
-const WAIT_MS = 1_000
+const { values: options } = parseArgs({
+  options: { bytes: { type: 'string' }, clients: { type: 'string' }, insist: { type: 'boolean' }, new: { type: 'boolean' } },
+})
+const AT_ONCE = 64
+const CLIENTS = Number(options.clients ?? 4_000)
 const [LEAD_IN_MS, WINDOW_MS] = [3_000, 6_000]
 
 const own = children()
@@ -40,11 +43,9 @@ interface Counted {
   readonly refusedMs: number[]
   /** Not answered and not refused. */
   broken: number
-  /** Calls for which there was no connection left. */
-  notSent: number
 }
 
-const fresh = (): Counted => ({ answered: 0, answeredMs: [], refusedMs: [], broken: 0, notSent: 0 })
+const fresh = (): Counted => ({ answered: 0, answeredMs: [], refusedMs: [], broken: 0 })
 let counts = fresh()
 const idle: Line[] = []
 let open = 0
@@ -53,13 +54,24 @@ interface Line {
   call(): void
 }
 
-/** A connection; one call at a time. @param then what it does when its call is over */
-function line(then: (line: Line) => void): void {
+/** How long a client's next call comes after its last, at the mean; undefined: when another's is over and it is its turn. */
+let restMs: number | undefined
+
+/** What a client does when its call is over. */
+function rest(line: Line): void {
+  if (restMs !== undefined) return void setTimeout(() => line.call(), restMs * -Math.log(Math.random()))
+  idle.push(line)
+  idle.shift()!.call()
+}
+
+/** A connection; one call at a time. */
+function line(opened: (line: Line) => void): void {
   open++
   const socket: Socket = connect(gateway.port, '127.0.0.1')
   socket.setNoDelay(true)
   let sentAt = 0
   let refused = false
+  let waitMs = 0
   let length = 0
   let got = 0
   const self: Line = {
@@ -77,15 +89,16 @@ function line(then: (line: Line) => void): void {
       counts.answeredMs.push(ms)
     }
     sentAt = 0
-    if (refused) setTimeout(then, WAIT_MS, self)
-    else then(self)
+    if (refused && !options.insist) setTimeout(rest, waitMs, self)
+    else rest(self)
   }
-  socket.on('connect', () => then(self))
+  socket.on('connect', () => opened(self))
   socket.on('data', chunk => {
     if (got === 0) {
       refused = chunk.toString('latin1', 9, 12) === '503'
       const head = chunk.toString('latin1', 0, 1_024)
       const told = /content-length: (\d+)/i.exec(head)
+      waitMs = Number(/retry-after-ms: (\d+)/i.exec(head)?.[1])
       length = told === null ? 0 : head.indexOf('\r\n\r\n') + 4 + Number(told[1])
     }
     got += chunk.length
@@ -95,33 +108,14 @@ function line(then: (line: Line) => void): void {
   socket.on('close', () => {
     open--
     if (sentAt > 0) counts.broken++
-    const at = idle.indexOf(self)
-    if (at !== -1) idle.splice(at, 1)
   })
 }
 
-/** Calls at this rate, over connections that are idle or new. */
-function arrivals(perSecond: number): () => void {
-  const beganAt = performance.now()
-  let sent = 0
-  const timer = setInterval(() => {
-    for (const due = ((performance.now() - beganAt) * perSecond) / 1_000; sent < due; sent++) {
-      const one = idle.pop()
-      if (one !== undefined) one.call()
-      else if (open >= MOST_CONNECTIONS) counts.notSent++
-      else line(firstCallThenIdle())
-    }
-  }, 1)
-  return () => clearInterval(timer)
-}
-
-function firstCallThenIdle(): (line: Line) => void {
-  let isFirst = true
-  return one => {
-    if (isFirst) one.call()
-    else idle.push(one)
-    isFirst = false
-  }
+/** From now on clients make so many calls a second together, if all are answered at once. */
+function offer(perSecond: number): void {
+  restMs = (CLIENTS / perSecond) * 1_000
+  for (const one of idle.splice(0)) rest(one)
+  while (open < CLIENTS) line(rest)
 }
 
 /** Answered calls, by the clock and by the gateway's own time on a processor: the others here want some, too. */
@@ -145,24 +139,25 @@ async function window(ms: number): Promise<Counted & Rates> {
 
 const megabytes = async () => `${Math.round((await gateway.memory()).residentBytes / 1024 ** 2)} MB resident`
 
-function told(name: string, { perSecond, perCpuSecond, cpus, answeredMs, refusedMs, broken, notSent }: Counted & Rates): void {
+function told(name: string, { perSecond, perCpuSecond, cpus, answeredMs, refusedMs, broken }: Counted & Rates): void {
   const quantile = (of: number[], part: number) => of.sort((a, b) => a - b)[Math.floor(part * of.length)]?.toFixed(1) ?? '–'
   const ms = (of: number[]) => `p50 ${quantile(of, 0.5)} ms, p99 ${quantile(of, 0.99)} ms`
   process.stdout.write(
     `${name}: ${perSecond.toFixed(0)} answered a second, ${perCpuSecond.toFixed(0)} for each of its own on ${cpus.toFixed(2)} processors (${ms(answeredMs)}), ${refusedMs.length} refused (${ms(refusedMs)}), ` +
-      `${broken} broken, ${notSent} not sent\n`,
+      `${broken} broken\n`,
   )
 }
 
-let isPeak = true
-for (let at = 0; at < PEAK_CONNECTIONS; at++) line(one => (isPeak ? one.call() : idle.push(one)))
+for (const fleet = options.new ? AT_ONCE : CLIENTS; open < fleet; ) {
+  const one = await new Promise<Line>(line)
+  if (open <= AT_ONCE) one.call()
+  else idle.push(one)
+}
 await pause(LEAD_IN_MS)
 const peak = await window(WINDOW_MS)
 told('peak', peak)
-isPeak = false
-await pause(500)
-process.stdout.write(`before: ${await megabytes()}\n`)
-const stopFlood = arrivals(peak.perSecond * 4)
+process.stdout.write(`memory: ${await megabytes()}\n`)
+offer(peak.perSecond * 4)
 await pause(LEAD_IN_MS)
 const flood = await window(WINDOW_MS)
 told('four times the peak', flood)
@@ -170,9 +165,8 @@ const share = (of: keyof Rates) => `${((flood[of] / peak[of]) * 100).toFixed(0)}
 process.stdout.write(
   `goodput: ${share('perSecond')} of the peak by the clock, ${share('perCpuSecond')} by the gateway's own time\n`,
 )
-stopFlood()
-arrivals(peak.perSecond / 2)
+offer(peak.perSecond / 2)
 for (const second of ['the first second', 'the next']) told(`half the peak, ${second}`, await window(1_000))
-process.stdout.write(`after: ${await megabytes()}\n`)
+process.stdout.write(`memory: ${await megabytes()}\n`)
 await gateway.stop()
 process.exit(0)
