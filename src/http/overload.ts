@@ -13,7 +13,7 @@ import { Fault } from '../core/fault.ts'
 import { chat } from '../dialects/chat/chat.ts'
 import type { Log } from '../telemetry/log.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
-import { type Ceiling, ceiling, type Loop } from './ceiling.ts'
+import { type Ceiling, ceiling } from './ceiling.ts'
 
 export interface Overload {
   /** Refuses a call if it is one too many, and says whether it did. @param inFlight calls under way without it */
@@ -37,7 +37,7 @@ const TELL_EVERY_MS = 1_000
 /** A body up to this is read over, which costs little beside answering it, so that the connection can be kept; before a longer one it is closed. */
 const READ_OVER_BYTES = 1024 * 1024
 
-const LOOP: Loop = { round: () => performance.nodeTiming.uvMetricsInfo.loopCount, nowMs: () => performance.now() }
+const round = () => performance.nodeTiming.uvMetricsInfo.loopCount
 
 /** What refused clients are told to wait is spread over this, or all that were refused in one moment would come back in another. */
 const WAIT_MS = { least: 200, most: 3_000 }
@@ -57,7 +57,8 @@ interface Unread {
   readonly untilTicks: number
 }
 
-export function overload({ clock, log, metrics, random = Math.random, decides = ceiling(LOOP) }: OverloadOptions): Overload {
+export function overload(options: OverloadOptions): Overload {
+  const { clock, log, metrics, random = Math.random, decides = ceiling({ round, nowMs: clock.ticks }) } = options
   let unread: Unread[] = []
   let taken = 0
   let refused = 0
@@ -117,15 +118,15 @@ export function overload({ clock, log, metrics, random = Math.random, decides = 
     },
     watch() {
       let before = performance.eventLoopUtilization()
-      let beforeMs = performance.now()
-      let roundBefore = LOOP.round()
+      let beforeTicks = clock.ticks()
+      let roundBefore = round()
       const timer = setInterval(() => {
         const now = performance.eventLoopUtilization()
-        const nowMs = performance.now()
-        const round = LOOP.round()
+        const ticks = clock.ticks()
+        const at = round()
         const { utilization, active } = performance.eventLoopUtilization(now, before)
-        decides.look({ ms: nowMs - beforeMs, utilization, roundMs: active / (round - roundBefore) })
-        ;[before, beforeMs, roundBefore] = [now, nowMs, round]
+        decides.look({ ms: ticks - beforeTicks, utilization, roundMs: active / (at - roundBefore) })
+        ;[before, beforeTicks, roundBefore] = [now, ticks, at]
         readAgain()
         tell()
       }, LOOK_EVERY_MS)
