@@ -97,7 +97,7 @@ export const ROWS: readonly Row[] = [
     body: conversation(SAME_DIALECT, 1_000, true),
     connections: 100,
     stream: true,
-    warmUpMs: STREAM_MS,
+    warmUpMs: 5 * STREAM_MS,
     leadInMs: STREAM_MS / 2,
     // Whole streams, so that as many begin as end.
     windowMs: 2 * STREAM_MS,
