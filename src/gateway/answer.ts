@@ -25,118 +25,133 @@ export interface StreamSource {
 
 /** @param relayed whether the bytes may go to the client as they are */
 export function streamedPieces(source: StreamSource, framer: Framer, decoder: Decoder, relayed: boolean): Pieces {
-  const ready: Piece[] = []
-  let ended = false
-  let complete = false
-  let begun = false
-  let failure: unknown
-  let waiting: Taker | undefined
-  /** Whether a read has been asked for just now, and came at once. */
-  let isAsking = false
-  let hasCome = false
+  return new StreamedPieces(source, framer, decoder, relayed)
+}
 
-  function next(taker: Taker): void {
-    waiting = taker
-    if (!settled()) readOn()
+/** One object for each stream: what an event touches of it has mostly left the processor's cache since the last one. */
+class StreamedPieces implements Pieces, Reader {
+  private readonly source: StreamSource
+  private readonly framer: Framer
+  private readonly decoder: Decoder
+  private readonly relayed: boolean
+  private readonly ready: Piece[] = []
+  private ended = false
+  private complete = false
+  private begun = false
+  private failure: unknown
+  private waiting: Taker | undefined
+  /** Whether a read has been asked for just now, and came at once. */
+  private isAsking = false
+  private hasCome = false
+
+  constructor(source: StreamSource, framer: Framer, decoder: Decoder, relayed: boolean) {
+    this.source = source
+    this.framer = framer
+    this.decoder = decoder
+    this.relayed = relayed
+  }
+
+  next(taker: Taker): void {
+    this.waiting = taker
+    if (!this.settled()) this.readOn()
   }
 
   /** Gives who waits what there is. @returns whether there was anything */
-  function settled(): boolean {
-    const taker = waiting!
-    const piece = ready.shift()
+  private settled(): boolean {
+    const taker = this.waiting!
+    const piece = this.ready.shift()
     if (piece !== undefined) {
-      begun ||= piece.events.some(isContent)
-      source.noted(piece)
+      this.begun ||= piece.events.some(isContent)
+      this.source.noted(piece)
       taker.take(piece)
-    } else if (failure !== undefined) {
-      source.ended(failure)
-      taker.fail(failure)
-    } else if (complete) {
-      source.ended()
+    } else if (this.failure !== undefined) {
+      this.source.ended(this.failure)
+      taker.fail(this.failure)
+    } else if (this.complete) {
+      this.source.ended()
       taker.take(undefined)
     } else return false
     return true
   }
 
   /** Reads until there is something to give. A read that comes at once is seen here, or a thousand of them would be as many calls deep. */
-  function readOn(): void {
+  private readOn(): void {
     do {
-      hasCome = false
-      isAsking = true
-      source.read(reader)
-      isAsking = false
-    } while (hasCome && !settled())
+      this.hasCome = false
+      this.isAsking = true
+      this.source.read(this)
+      this.isAsking = false
+    } while (this.hasCome && !this.settled())
   }
 
-  function came(): void {
-    if (isAsking) hasCome = true
-    else if (!settled()) readOn()
+  private came(): void {
+    if (this.isAsking) this.hasCome = true
+    else if (!this.settled()) this.readOn()
   }
 
-  const reader: Reader = {
-    take(chunk) {
-      source.heard()
-      try {
-        take(chunk)
-      } catch (thrown) {
-        fail(thrown)
-      }
-      came()
-    },
-    fail(fault) {
-      source.heard()
-      fail(fault)
-      came()
-    },
+  take(chunk: Buffer | undefined): void {
+    this.source.heard()
+    try {
+      this.takeRead(chunk)
+    } catch (thrown) {
+      this.failed(thrown)
+    }
+    this.came()
   }
 
-  function fail(thrown: unknown): void {
-    if (hasFinished()) return
-    failure = thrown
+  fail(fault: Fault): void {
+    this.source.heard()
+    this.failed(fault)
+    this.came()
+  }
+
+  private failed(thrown: unknown): void {
+    if (this.hasFinished()) return
+    this.failure = thrown
     // Before the first content, what came in one read with the failure is better forgotten: another target can still answer.
-    if (!begun) ready.length = 0
+    if (!this.begun) this.ready.length = 0
   }
 
-  function take(chunk: Buffer | undefined): void {
-    if (chunk !== undefined) return takeFrames(framed(framer, chunk), false)
-    takeFrames(framed(framer, undefined), true)
-    if (!ended) finish()
+  private takeRead(chunk: Buffer | undefined): void {
+    if (chunk !== undefined) return this.takeFrames(framed(this.framer, chunk), false)
+    this.takeFrames(framed(this.framer, undefined), true)
+    if (!this.ended) this.finish()
   }
 
   /** The last event of a stream may lack its blank line; the client gets it with one. */
-  function takeFrames({ bytes, frames }: Reading, atEnd: boolean): void {
+  private takeFrames({ bytes, frames }: Reading, atEnd: boolean): void {
     let events: ChatEvent[] = []
     let start = -1
     let end = -1
     const flush = () => {
       if (start !== -1) {
         const wire = start === 0 && end === bytes.length ? bytes : bytes.subarray(start, end)
-        ready.push(relayed ? { events, wire: atEnd ? Buffer.concat([wire, BLANK_LINE]) : wire } : { events })
+        this.ready.push(this.relayed ? { events, wire: atEnd ? Buffer.concat([wire, BLANK_LINE]) : wire } : { events })
       }
       events = []
       start = -1
     }
     try {
       for (const frame of frames) {
-        const decoded = decoder.push(frame)
+        const decoded = this.decoder.push(frame)
         if (decoded === 'done') {
           flush()
-          return finish()
+          return this.finish()
         }
         if (decoded === 'malformed') {
           flush()
-          source.malformed()
+          this.source.malformed()
           continue
         }
         if ('unrelayed' in decoded) {
           flush()
-          if (decoded.unrelayed.length > 0) ready.push({ events: decoded.unrelayed })
+          if (decoded.unrelayed.length > 0) this.ready.push({ events: decoded.unrelayed })
           continue
         }
         // What the end cut off, and says nothing yet, is not worth passing on.
         if (atEnd && decoded.length === 0) continue
         // An event with usage stands alone, since it may have to be kept from the client.
-        const alone = relayed && decoded.some(event => event.type === 'usage')
+        const alone = this.relayed && decoded.some(event => event.type === 'usage')
         if (alone) flush()
         if (start === -1) start = frame.start
         end = frame.end
@@ -149,25 +164,23 @@ export function streamedPieces(source: StreamSource, framer: Framer, decoder: De
   }
 
   /** Throws the decoder's Fault when the answer is not complete. */
-  function finish(): void {
-    ended = true
-    const rest = decoder.end()
-    complete = true
-    if (rest.length > 0) ready.push({ events: rest })
+  private finish(): void {
+    this.ended = true
+    const rest = this.decoder.end()
+    this.complete = true
+    if (rest.length > 0) this.ready.push({ events: rest })
   }
 
   /** What fails after its finish has said all there was to say. */
-  function hasFinished(): boolean {
-    if (ended) return complete
+  private hasFinished(): boolean {
+    if (this.ended) return this.complete
     try {
-      finish()
+      this.finish()
     } catch {
       return false
     }
     return true
   }
-
-  return { next }
 }
 
 function framed(framer: Framer, chunk: Buffer | undefined): Reading {
@@ -227,13 +240,23 @@ function sizeOf({ wire, events }: Piece): number {
 
 /** What has been read, and then what is still to come. */
 export function following(held: readonly Piece[], rest: Pieces | undefined): Pieces {
-  let at = 0
-  return {
-    next(taker) {
-      if (at < held.length) taker.take(held[at++])
-      else if (rest === undefined) taker.take(undefined)
-      else rest.next(taker)
-    },
+  return new Following(held, rest)
+}
+
+class Following implements Pieces {
+  private readonly held: readonly Piece[]
+  private readonly rest: Pieces | undefined
+  private at = 0
+
+  constructor(held: readonly Piece[], rest: Pieces | undefined) {
+    this.held = held
+    this.rest = rest
+  }
+
+  next(taker: Taker): void {
+    if (this.at < this.held.length) taker.take(this.held[this.at++])
+    else if (this.rest === undefined) taker.take(undefined)
+    else this.rest.next(taker)
   }
 }
 

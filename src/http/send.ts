@@ -1,6 +1,7 @@
 /** Writes a Reply to a socket: with back-pressure, signs of life while the upstream is silent, and an end to clients that stopped reading. */
 import type { ServerResponse } from 'node:http'
 import type { Clock } from '../core/clock.ts'
+import type { Outlet } from '../gateway/ending.ts'
 import type { Reply } from '../gateway/journey.ts'
 
 type Told = NonNullable<Reply['stream']>
@@ -39,56 +40,82 @@ async function sendWhole(raw: ServerResponse, reply: Reply, clock: Clock, gone: 
 function sendStream(raw: ServerResponse, reply: Reply, stream: Told, clock: Clock, gone: () => void): Promise<void> {
   return new Promise(resolve => {
     raw.writeHead(reply.status, reply.headers)
-    const parts = partWriter(raw)
-    const heart = heartbeat(parts, reply, clock)
-    function end(): void {
-      heart.stop()
-      raw.end()
-      if (isWaiting(raw)) void drained(raw, clock, gone).then(resolve)
-      else resolve()
-    }
-    const goOn = stream.flow({
-      write(bytes) {
-        heart.beatNotBefore(clock.ticks())
-        const takesMore = parts.write(bytes)
-        if (!takesMore) void drained(raw, clock, gone).then(() => (raw.destroyed ? end() : goOn()))
-        return takesMore
-      },
-      end,
-    })
+    new Streaming(raw, reply, stream, clock, gone, resolve)
   })
 }
 
-interface PartWriter {
-  /** @returns whether the client's side takes more */
-  write(bytes: Uint8Array): boolean
-  /** Whether the client has still to take what was written. */
-  isFull(): boolean
-}
-
 /**
- * Writes the parts of a stream's body. To Node a chunk is three writes, its length, itself and its end, which the kernel is given as a list;
- * as one piece they cost a tenth less of all that an event costs. The first part goes Node's way, out with the head; so do all where the
- * client's HTTP has no chunks, or it is not this answer's turn on its connection.
+ * A stream on its way to the client. Its parts are written in one piece each: to Node a chunk is three writes, its length, itself and its
+ * end, which the kernel is given as a list, and that costs a tenth more of all that an event costs. The first part goes Node's way, out with
+ * the head; so do all where the client's HTTP has no chunks, or it is not this answer's turn on its connection.
+ *
+ * One timer for all of it: it is not set again at each write, but looks when it fires at how long ago the last one was.
  */
-function partWriter(raw: ServerResponse): PartWriter {
-  let hasBegun = false
-  let takesMore = true
-  function write(bytes: Uint8Array): boolean {
-    const { socket } = raw
-    if (raw.destroyed) return false
-    if (!hasBegun || socket === null || !raw.chunkedEncoding) {
-      hasBegun = true
-      return raw.write(bytes)
-    }
-    return socket.write(chunk(bytes))
+class Streaming implements Outlet {
+  private readonly raw: ServerResponse
+  private readonly beat: Reply['heartbeat']
+  private readonly clock: Clock
+  private readonly gone: () => void
+  private readonly over: () => void
+  private readonly goOn: () => void
+  private hasBegun = false
+  private takesMore = true
+  private lastTicks: number
+  private cancelBeat: (() => void) | undefined
+
+  constructor(raw: ServerResponse, { heartbeat }: Reply, stream: Told, clock: Clock, gone: () => void, over: () => void) {
+    this.raw = raw
+    this.beat = heartbeat
+    this.clock = clock
+    this.gone = gone
+    this.over = over
+    this.lastTicks = clock.ticks()
+    if (heartbeat !== undefined) this.beatIn(heartbeat.everyMs)
+    this.goOn = stream.flow(this)
   }
-  return {
-    write(bytes) {
-      takesMore = write(bytes)
-      return takesMore
-    },
-    isFull: () => !takesMore && isWaiting(raw),
+
+  write(bytes: Uint8Array): boolean {
+    this.lastTicks = this.clock.ticks()
+    const takesMore = this.writePart(bytes)
+    if (!takesMore) void drained(this.raw, this.clock, this.gone).then(() => (this.raw.destroyed ? this.end() : this.goOn()))
+    return takesMore
+  }
+
+  end(): void {
+    const { raw } = this
+    this.cancelBeat?.()
+    raw.end()
+    if (isWaiting(raw)) void drained(raw, this.clock, this.gone).then(this.over)
+    else this.over()
+  }
+
+  /** @returns whether the client's side takes more */
+  private writePart(bytes: Uint8Array): boolean {
+    const { raw } = this
+    const { socket } = raw
+    if (raw.destroyed) this.takesMore = false
+    else if (this.hasBegun && socket !== null && raw.chunkedEncoding) this.takesMore = socket.write(chunk(bytes))
+    else {
+      this.hasBegun = true
+      this.takesMore = raw.write(bytes)
+    }
+    return this.takesMore
+  }
+
+  private beatIn(ms: number): void {
+    this.cancelBeat = this.clock.after(ms, () => this.beatIn(this.beatNow()))
+  }
+
+  /** @returns when to look again */
+  private beatNow(): number {
+    const { everyMs, bytes } = this.beat!
+    const silentMs = this.clock.ticks() - this.lastTicks
+    if (silentMs < everyMs - 1) return everyMs - silentMs
+    // A client that does not read needs no sign of life from us.
+    const isFull = !this.takesMore && isWaiting(this.raw)
+    if (!isFull) this.writePart(bytes)
+    this.lastTicks = this.clock.ticks()
+    return everyMs
   }
 }
 
@@ -127,25 +154,4 @@ function drained(raw: ServerResponse, clock: Clock, gone: () => void): Promise<v
     socket?.once('drain', over)
     if (raw.destroyed) over()
   })
-}
-
-/** One timer for a stream: it is not set again at each write, but looks when it fires at how long ago the last one was. */
-function heartbeat(parts: PartWriter, { heartbeat: beat }: Reply, clock: Clock) {
-  if (beat === undefined) return { beatNotBefore: () => {}, stop: () => {} }
-  const last = { ticks: clock.ticks() }
-  let cancel = clock.after(beat.everyMs, fire)
-  function fire(): void {
-    const silentMs = clock.ticks() - last.ticks
-    const due = silentMs >= beat!.everyMs - 1
-    // A client that does not read needs no sign of life from us.
-    if (due && !parts.isFull()) parts.write(beat!.bytes)
-    if (due) last.ticks = clock.ticks()
-    cancel = clock.after(due ? beat!.everyMs : beat!.everyMs - silentMs, fire)
-  }
-  return {
-    beatNotBefore(now: number) {
-      last.ticks = now
-    },
-    stop: () => cancel(),
-  }
 }

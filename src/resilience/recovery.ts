@@ -34,70 +34,82 @@ const MOST_KEPT = 400_000
 /** Parts are joined when so many have come: a rope of thousands of small texts takes several times their memory. */
 const JOINED = 64
 
-function gathering() {
-  let whole = ''
-  let parts: string[] = []
-  const join = () => {
-    if (parts.length > 0) whole = [whole, ...parts].join('')
-    parts = []
-    return whole
+class Gathering {
+  private whole = ''
+  private parts: string[] = []
+
+  add(text: string): void {
+    if (this.parts.push(text) >= JOINED) this.join()
   }
-  return {
-    add(text: string) {
-      if (parts.push(text) >= JOINED) join()
-    },
-    join,
-    forget() {
-      whole = ''
-      parts = []
-    },
+
+  join(): string {
+    if (this.parts.length > 0) this.whole = [this.whole, ...this.parts].join('')
+    this.parts = []
+    return this.whole
+  }
+
+  forget(): void {
+    this.whole = ''
+    this.parts = []
   }
 }
 
 /** @param call calls for several choices, or for probabilities of tokens, give answers that nobody can continue */
-export function given({ body }: ChatCall): Given {
-  const text = gathering()
-  const thoughts = gathering()
-  let isContinuable = (body.n ?? 1) === 1 && body.logprobs !== true && !body.top_logprobs
-  let signed = false
-  let kept = 0
+export function given(call: ChatCall): Given {
+  return new GivenSoFar(call)
+}
 
-  function keep(to: ReturnType<typeof gathering>, said: string): void {
-    kept += said.length
-    if (kept > MOST_KEPT) isContinuable = false
+class GivenSoFar implements Given {
+  private readonly text = new Gathering()
+  private readonly thoughts = new Gathering()
+  private mayGoOn: boolean
+  private signed = false
+  private kept = 0
+
+  constructor({ body }: ChatCall) {
+    this.mayGoOn = (body.n ?? 1) === 1 && body.logprobs !== true && !body.top_logprobs
+  }
+
+  see(events: readonly ChatEvent[]): void {
+    if (!this.mayGoOn) return
+    for (const event of events) this.see1(event)
+    if (this.mayGoOn) return
+    this.text.forget()
+    this.thoughts.forget()
+  }
+
+  isContinuable(): boolean {
+    return this.mayGoOn
+  }
+
+  soFar(): Had {
+    return { text: this.text.join(), thoughts: this.thoughts.join(), signed: this.signed }
+  }
+
+  private keep(to: Gathering, said: string): void {
+    this.kept += said.length
+    if (this.kept > MOST_KEPT) this.mayGoOn = false
     else to.add(said)
   }
 
-  function see1(event: ChatEvent): void {
+  private see1(event: ChatEvent): void {
     switch (event.type) {
       case 'text-delta':
-        if (event.choice === 0) keep(text, event.text)
-        else isContinuable = false
+        if (event.choice === 0) this.keep(this.text, event.text)
+        else this.mayGoOn = false
         break
       case 'reasoning-delta':
-        keep(thoughts, event.text)
-        signed = event.signature !== undefined
+        this.keep(this.thoughts, event.text)
+        this.signed = event.signature !== undefined
         break
       case 'tool-start':
       case 'refusal-delta':
       case 'finish':
-        isContinuable = false
+        this.mayGoOn = false
         break
       case 'extra-delta':
-        if (!isPassing(event.fields)) isContinuable = false
+        if (!isPassing(event.fields)) this.mayGoOn = false
     }
-  }
-
-  return {
-    see(events) {
-      if (!isContinuable) return
-      for (const event of events) see1(event)
-      if (isContinuable) return
-      text.forget()
-      thoughts.forget()
-    },
-    isContinuable: () => isContinuable,
-    soFar: () => ({ text: text.join(), thoughts: thoughts.join(), signed }),
   }
 }
 

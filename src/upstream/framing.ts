@@ -39,46 +39,51 @@ const NOTHING: Reading = { bytes: Buffer.alloc(0), frames: [] }
 const MAX_FRAME_BYTES = 32 * 1024 * 1024
 
 export function sseFramer(maxFrameBytes = MAX_FRAME_BYTES): Framer {
-  // A frame that is not complete yet: what its lines said, and their bytes, which are joined only when it is. No line is read twice.
-  let event: string | undefined
-  let data: string | undefined
-  let empty = true
-  // Whether one of its lines is neither a field nor a comment.
-  let foreign = false
-  let lines: Buffer[] = []
-  let linesBytes = 0
-  // Pieces of a line whose end has not come, joined only when it does, so that a huge line costs no copies.
-  let line: Buffer[] = []
-  let lineBytes = 0
-  let begun = false
+  return new SseFramer(maxFrameBytes)
+}
 
-  function push(chunk: Uint8Array): Reading {
+class SseFramer implements Framer {
+  private readonly maxFrameBytes: number
+  // A frame that is not complete yet: what its lines said, and their bytes, which are joined only when it is. No line is read twice.
+  private event: string | undefined
+  private data: string | undefined
+  private empty = true
+  // Whether one of its lines is neither a field nor a comment.
+  private foreign = false
+  private lines: Buffer[] = []
+  private linesBytes = 0
+  // Pieces of a line whose end has not come, joined only when it does, so that a huge line costs no copies.
+  private line: Buffer[] = []
+  private lineBytes = 0
+  private begun = false
+
+  constructor(maxFrameBytes: number) {
+    this.maxFrameBytes = maxFrameBytes
+  }
+
+  push(chunk: Uint8Array): Reading {
     const fresh = Buffer.isBuffer(chunk) ? chunk : Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength)
-    if (line.length === 0) return (begun && empty ? single(fresh) : undefined) ?? read(fresh, false)
+    const { line } = this
+    if (line.length === 0) return (this.begun && this.empty ? single(fresh) : undefined) ?? this.read(fresh, false)
     const mayEnd = fresh.includes(LF) || fresh.includes(CR) || line.at(-1)!.at(-1) === CR
     line.push(fresh)
-    lineBytes += fresh.length
-    if (mayEnd) return read(Buffer.concat(line), false)
-    checkSize()
+    this.lineBytes += fresh.length
+    if (mayEnd) return this.read(Buffer.concat(line), false)
+    this.checkSize()
     return NOTHING
   }
 
-  /** What most reads of a stream are: one event, which is one line of data. Undefined for all others, of which nothing has been read then. */
-  function single(bytes: Buffer): Reading | undefined {
-    const lineEnd = bytes.length - 2
-    if (bytes[lineEnd] !== LF || bytes[lineEnd + 1] !== LF || !isField(bytes, 0, lineEnd, 'data')) return undefined
-    const data = valueAt(bytes, 4, lineEnd)
-    if (data.includes('\n') || data.includes('\r')) return undefined
-    return { bytes, frames: [{ event: undefined, data, start: 0, end: bytes.length }] }
+  end(): Reading {
+    return this.read(Buffer.concat(this.line), true)
   }
 
   /** Reads the lines that end within `bytes`, which begin where the line before ended; at the end of the stream, all that is left. */
-  function read(bytes: Buffer, atEnd: boolean): Reading {
+  private read(bytes: Buffer, atEnd: boolean): Reading {
     const frames: PlacedFrame[] = []
     // Which of them are no events. Their text is taken when all their bytes are together.
     const unframed: number[] = []
-    const before = linesBytes
-    let at = begun ? 0 : markLength(bytes)
+    const before = this.linesBytes
+    let at = this.begun ? 0 : markLength(bytes)
     let start = before > 0 ? -before : at
     let lf = bytes.indexOf(LF, at)
     let cr = bytes.indexOf(CR, at)
@@ -97,61 +102,71 @@ export function sseFramer(maxFrameBytes = MAX_FRAME_BYTES): Framer {
         lineEnd = bytes.length
         next = bytes.length
       }
-      if (lineEnd > at) readLine(bytes, at, lineEnd)
+      if (lineEnd > at) this.readLine(bytes, at, lineEnd)
       else {
-        if (!empty) found(before + start, before + next)
+        if (!this.empty) this.found(frames, unframed, before + start, before + next)
         start = next
-        event = undefined
-        data = undefined
-        empty = true
-        foreign = false
+        this.event = undefined
+        this.data = undefined
+        this.empty = true
+        this.foreign = false
       }
       at = next
     }
-    if (at > 0) begun = true
-    if (atEnd && !empty) found(before + start, before + bytes.length)
-    const placed = before === 0 || frames.length === 0 ? bytes : Buffer.concat([...lines, bytes])
+    if (at > 0) this.begun = true
+    if (atEnd && !this.empty) this.found(frames, unframed, before + start, before + bytes.length)
+    const placed = before === 0 || frames.length === 0 ? bytes : Buffer.concat([...this.lines, bytes])
     for (const index of unframed) {
       const frame = frames[index]!
       frames[index] = { ...frame, unframed: placed.toString('utf8', frame.start, frame.end) }
     }
-    keep(bytes, start, at)
+    this.keep(bytes, start, at)
     return { bytes: placed, frames }
-
-    function found(from: number, to: number): void {
-      if (foreign && data === undefined) unframed.push(frames.length)
-      frames.push({ event, data, start: from, end: to })
-    }
   }
 
-  function readLine(bytes: Buffer, at: number, lineEnd: number): void {
-    empty = false
+  private found(frames: PlacedFrame[], unframed: number[], from: number, to: number): void {
+    const { event, data } = this
+    if (this.foreign && data === undefined) unframed.push(frames.length)
+    frames.push({ event, data, start: from, end: to })
+  }
+
+  private readLine(bytes: Buffer, at: number, lineEnd: number): void {
+    this.empty = false
     if (isField(bytes, at, lineEnd, 'data')) {
       const value = valueAt(bytes, at + 4, lineEnd)
-      data = data === undefined ? value : `${data}\n${value}`
-    } else if (isField(bytes, at, lineEnd, 'event')) event = valueAt(bytes, at + 5, lineEnd)
-    else if (bytes[at] !== COLON && !isField(bytes, at, lineEnd, 'id') && !isField(bytes, at, lineEnd, 'retry')) foreign = true
+      this.data = this.data === undefined ? value : `${this.data}\n${value}`
+    } else if (isField(bytes, at, lineEnd, 'event')) this.event = valueAt(bytes, at + 5, lineEnd)
+    else if (bytes[at] !== COLON && !isField(bytes, at, lineEnd, 'id') && !isField(bytes, at, lineEnd, 'retry'))
+      this.foreign = true
   }
 
   /** What is left for the next reading: the frame that began at `start` (below 0: in a reading before), and the line that began at `at`. */
-  function keep(bytes: Buffer, start: number, at: number): void {
+  private keep(bytes: Buffer, start: number, at: number): void {
     if (start >= 0) {
-      lines = []
-      linesBytes = 0
+      this.lines = []
+      this.linesBytes = 0
     }
     const from = Math.max(start, 0)
-    if (from < at) lines.push(bytes.subarray(from, at))
-    linesBytes += at - from
-    line = at < bytes.length ? [bytes.subarray(at)] : []
-    lineBytes = bytes.length - at
-    checkSize()
+    if (from < at) this.lines.push(bytes.subarray(from, at))
+    this.linesBytes += at - from
+    this.line = at < bytes.length ? [bytes.subarray(at)] : []
+    this.lineBytes = bytes.length - at
+    this.checkSize()
   }
 
-  function checkSize(): void {
-    if (linesBytes + lineBytes > maxFrameBytes) throw new FrameTooLarge(`one event is larger than ${maxFrameBytes} bytes`)
+  private checkSize(): void {
+    if (this.linesBytes + this.lineBytes <= this.maxFrameBytes) return
+    throw new FrameTooLarge(`one event is larger than ${this.maxFrameBytes} bytes`)
   }
+}
 
-  return { push, end: () => read(Buffer.concat(line), true) }
+/** What most reads of a stream are: one event, which is one line of data. Undefined for all others, of which nothing has been read then. */
+function single(bytes: Buffer): Reading | undefined {
+  const lineEnd = bytes.length - 2
+  if (bytes[lineEnd] !== LF || bytes[lineEnd + 1] !== LF || !isField(bytes, 0, lineEnd, 'data')) return undefined
+  const data = valueAt(bytes, 4, lineEnd)
+  if (data.includes('\n') || data.includes('\r')) return undefined
+  return { bytes, frames: [{ event: undefined, data, start: 0, end: bytes.length }] }
 }
 
 function markLength(bytes: Buffer): number {

@@ -13,101 +13,121 @@ const DONE = Buffer.from('data: [DONE]\n\n')
 const HEARTBEAT = Buffer.from(': ping\n\n')
 
 export function streamWriter(call: ChatCall, createdMs: number): AnswerWriter {
-  let created = Math.floor(createdMs / 1000)
-  let id: string | undefined
-  let model = call.model
-  let usage: Usage | undefined
-  /** The client has it already, in the provider's words. */
-  let usageTold = false
-  const begun = new Set<number>()
-  /** Per choice, the reasoning since its last signature: a signature is worth nothing without the text it signs. */
-  const unsigned = new Map<number, string>()
+  return new StreamWriter(call, createdMs)
+}
 
-  function write(piece: Piece): Uint8Array | undefined {
+class StreamWriter implements AnswerWriter {
+  private readonly call: ChatCall
+  private created: number
+  private id: string | undefined
+  private model: string
+  private usage: Usage | undefined
+  /** The client has it already, in the provider's words. */
+  private usageTold = false
+  private readonly begun = new Set<number>()
+  private lastBegun: number | undefined
+  /** Per choice, the reasoning since its last signature: a signature is worth nothing without the text it signs. */
+  private readonly unsigned = new Map<number, string>()
+
+  constructor(call: ChatCall, createdMs: number) {
+    this.call = call
+    this.created = Math.floor(createdMs / 1000)
+    this.model = call.model
+  }
+
+  write(piece: Piece): Uint8Array | undefined {
     if (piece.wire !== undefined) {
-      for (const event of piece.events) remember(event)
-      return relay(piece, piece.wire, call.wantsUsage)
+      for (const event of piece.events) this.remember(event)
+      return relay(piece, piece.wire, this.call.wantsUsage)
     }
     let text = ''
-    for (const event of piece.events) text += write1(event)
+    for (const event of piece.events) text += this.write1(event)
     return text === '' ? undefined : Buffer.from(text)
   }
 
   /** What the client has been told in the provider's words: what we may have to add is of the same answer. */
-  function remember(event: ChatEvent): void {
+  private remember(event: ChatEvent): void {
     if (event.type === 'start') {
-      if (event.id !== '') id ??= event.id
-      if (event.model !== '') model = event.model
-      created = event.createdS ?? created
-    } else if ('choice' in event) begun.add(event.choice)
-    else if (event.type === 'usage') usageTold = true
+      if (event.id !== '') this.id ??= event.id
+      if (event.model !== '') this.model = event.model
+      this.created = event.createdS ?? this.created
+    } else if ('choice' in event) {
+      // A set is several places in memory, and this is asked of every event.
+      if (event.choice !== this.lastBegun) this.begun.add(event.choice)
+      this.lastBegun = event.choice
+    } else if (event.type === 'usage') this.usageTold = true
   }
 
-  function write1(event: ChatEvent): string {
+  private write1(event: ChatEvent): string {
     switch (event.type) {
       case 'start':
-        remember(event)
+        this.remember(event)
         return ''
       case 'usage':
-        usage = event.usage
+        this.usage = event.usage
         return ''
       case 'answer-recovered':
         return `: recovered by ${event.kind}${event.trail === undefined ? '' : `; x-understudy-trail: ${event.trail}`}\n\n`
       case 'text-delta':
-        return delta(event.choice, { content: event.text })
+        return this.delta(event.choice, { content: event.text })
       case 'refusal-delta':
-        return delta(event.choice, { refusal: event.text })
+        return this.delta(event.choice, { refusal: event.text })
       case 'reasoning-delta':
-        return reasoning(event)
+        return this.reasoning(event)
       case 'tool-start': {
         const { index, id: callId, name, extra } = event
         const tool = { index, id: callId, type: 'function', function: { name, arguments: '' }, ...extra }
-        return delta(event.choice, { tool_calls: [tool] })
+        return this.delta(event.choice, { tool_calls: [tool] })
       }
       case 'tool-delta':
-        return delta(event.choice, { tool_calls: [{ index: event.index, function: { arguments: event.json } }] })
+        return this.delta(event.choice, { tool_calls: [{ index: event.index, function: { arguments: event.json } }] })
       case 'extra-delta': {
         const { logprobs, ...fields } = event.fields
-        return delta(event.choice, fields, logprobs === undefined ? {} : { logprobs })
+        return this.delta(event.choice, fields, logprobs === undefined ? {} : { logprobs })
       }
       case 'finish':
-        return delta(event.choice, {}, event.raw === event.reason ? {} : { native_finish_reason: event.raw }, event.reason)
+        return this.delta(event.choice, {}, event.raw === event.reason ? {} : { native_finish_reason: event.raw }, event.reason)
     }
   }
 
-  function reasoning(event: ChatEvent & { type: 'reasoning-delta' }): string {
-    const whole = (unsigned.get(event.choice) ?? '') + event.text
-    unsigned.set(event.choice, event.signature === undefined ? whole : '')
+  private reasoning(event: ChatEvent & { type: 'reasoning-delta' }): string {
+    const whole = (this.unsigned.get(event.choice) ?? '') + event.text
+    this.unsigned.set(event.choice, event.signature === undefined ? whole : '')
     const fields: Record<string, unknown> = {}
     if (event.text !== '') fields.reasoning_content = event.text
     if (event.signature !== undefined)
       fields.reasoning_details = [{ type: 'reasoning.text', text: whole, signature: event.signature }]
-    return delta(event.choice, fields)
+    return this.delta(event.choice, fields)
   }
 
-  function delta(choice: number, fields: object, ofChoice: object = {}, finish: string | null = null): string {
+  private delta(choice: number, fields: object, ofChoice: object = {}, finish: string | null = null): string {
     let text = ''
-    if (!begun.has(choice)) {
-      begun.add(choice)
-      text = chunk([{ index: choice, delta: { role: 'assistant', content: '', refusal: null }, finish_reason: null }])
+    if (!this.begun.has(choice)) {
+      this.begun.add(choice)
+      text = this.chunk([{ index: choice, delta: { role: 'assistant', content: '', refusal: null }, finish_reason: null }])
     }
-    return text + chunk([{ index: choice, delta: fields, finish_reason: finish, ...ofChoice }])
+    return text + this.chunk([{ index: choice, delta: fields, finish_reason: finish, ...ofChoice }])
   }
 
-  function chunk(choices: readonly object[], counted: object | null = null): string {
-    id ??= newAnswerId()
+  private chunk(choices: readonly object[], counted: object | null = null): string {
+    this.id ??= newAnswerId()
+    const { id, created, model, call } = this
     const body = { id, object: 'chat.completion.chunk', created, model, choices, ...(call.wantsUsage && { usage: counted }) }
     return `data: ${JSON.stringify(body)}\n\n`
   }
 
-  return {
-    write,
-    end() {
-      const counted = call.wantsUsage && !usageTold && usage !== undefined ? openAIUsage(usage) : undefined
-      return counted === undefined ? DONE : Buffer.concat([Buffer.from(chunk([], counted)), DONE])
-    },
-    fail: (fault: Fault) => Buffer.from(`data: ${JSON.stringify(errorBody(fault))}\n\n`),
-    heartbeat: () => HEARTBEAT,
+  end(): Uint8Array {
+    const { call, usageTold, usage } = this
+    const counted = call.wantsUsage && !usageTold && usage !== undefined ? openAIUsage(usage) : undefined
+    return counted === undefined ? DONE : Buffer.concat([Buffer.from(this.chunk([], counted)), DONE])
+  }
+
+  fail(fault: Fault): Uint8Array {
+    return Buffer.from(`data: ${JSON.stringify(errorBody(fault))}\n\n`)
+  }
+
+  heartbeat(): Uint8Array {
+    return HEARTBEAT
   }
 }
 

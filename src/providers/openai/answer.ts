@@ -46,36 +46,46 @@ export function decodeAnswer(body: unknown, traits: AnswerTraits): readonly Chat
 
 /** Decodes one streamed answer. */
 export function answerDecoder(traits: AnswerTraits): Decoder {
-  let choices: Choices | undefined
-  let started = false
-  let done = false
-  let counted = false
+  return new AnswerDecoder(traits)
+}
 
-  function push(frame: Frame): Decoded {
+class AnswerDecoder implements Decoder {
+  private readonly traits: AnswerTraits
+  private choices: Choices | undefined
+  private started = false
+  private done = false
+  private counted = false
+
+  constructor(traits: AnswerTraits) {
+    this.traits = traits
+  }
+
+  push(frame: Frame): Decoded {
     const written = frame.data?.trim()
     if (written === undefined || written === '') return []
     if (written === '[DONE]') {
-      done = true
+      this.done = true
       return 'done'
     }
     const parsed = tryParse(written)
     const chunk = asObject(parsed)
-    if (frame.event === 'error' || (chunk !== undefined && hasError(chunk))) throw errorInside(parsed, written, traits)
+    if (frame.event === 'error' || (chunk !== undefined && hasError(chunk))) throw errorInside(parsed, written, this.traits)
     if (chunk === undefined) return 'malformed'
-    return readChunk(chunk)
+    return this.readChunk(chunk)
   }
 
-  function readChunk(chunk: Fields): Decoded {
+  private readChunk(chunk: Fields): Decoded {
     const events: ChatEvent[] = []
     const list = Array.isArray(chunk.choices) ? chunk.choices : []
     const id = text(chunk.id)
     const model = text(chunk.model)
     // A first chunk may hold nothing yet (Azure's prompt filter); with the first choice it has to be as good as it gets.
-    if (!started && ((id !== '' && model !== '') || ((id !== '' || model !== '') && list.length > 0))) {
-      started = true
+    if (!this.started && ((id !== '' && model !== '') || ((id !== '' || model !== '') && list.length > 0))) {
+      this.started = true
       events.push({ type: 'start', id, model, ...(typeof chunk.created === 'number' && { createdS: chunk.created }) })
     }
-    choices ??= newChoices({ id, model })
+    this.choices ??= newChoices({ id, model })
+    const { choices, traits } = this
     let saysMore = false
     let isLate = true
     for (let place = 0; place < list.length; place++) {
@@ -96,12 +106,13 @@ export function answerDecoder(traits: AnswerTraits): Decoder {
       const raw = text(choice.finish_reason)
       if (raw !== '') choices.finish(index, raw, events)
     }
-    if (pushUsage(chunk, traits, events)) counted = true
+    if (pushUsage(chunk, traits, events)) this.counted = true
     // Choices that have finished before finish again, or go on: to a client that would be a second end, or words after the end.
     return isLate && saysMore && events.every(event => event.type === 'usage') ? { unrelayed: events } : events
   }
 
-  function end(): readonly ChatEvent[] {
+  end(): readonly ChatEvent[] {
+    const { choices, done, counted, traits } = this
     if (choices === undefined || choices.begun() === 0)
       throw new Fault('upstream-truncated', { detail: 'the stream ended before any choice' })
     const events: ChatEvent[] = []
@@ -116,8 +127,6 @@ export function answerDecoder(traits: AnswerTraits): Decoder {
     throwIfEmpty(choices)
     return events
   }
-
-  return { push, end }
 }
 
 function throwIfEmpty(choices: Choices): void {

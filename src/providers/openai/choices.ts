@@ -58,22 +58,43 @@ const READ: ReadonlySet<string> = new Set([
   'obfuscation',
 ])
 
-/** `start` names the answer, for ids that have to be made. */
-export function choices(start: { readonly id: string; readonly model: string }): Choices {
-  const states = new Map<number, State>()
-  let hasContent = false
+/** What an answer calls itself. */
+interface Named {
+  readonly id: string
+  readonly model: string
+}
 
-  function stateOf(index: number): State {
-    let state = states.get(index)
-    if (state === undefined) {
-      state = { tools: undefined, reason: undefined }
-      states.set(index, state)
-    }
+/** `start` names the answer, for ids that have to be made. */
+export function choices(start: Named): Choices {
+  return new AnswerChoices(start)
+}
+
+class AnswerChoices implements Choices {
+  private readonly start: Named
+  private readonly states = new Map<number, State>()
+  /** Of the first choice, which mostly is the only one. */
+  private first: State | undefined
+  private isUseful = false
+
+  constructor(start: Named) {
+    this.start = start
+  }
+
+  private known(index: number): State | undefined {
+    return index === 0 ? this.first : this.states.get(index)
+  }
+
+  private stateOf(index: number): State {
+    const known = this.known(index)
+    if (known !== undefined) return known
+    const state: State = { tools: undefined, reason: undefined }
+    this.states.set(index, state)
+    if (index === 0) this.first = state
     return state
   }
 
-  function read(index: number, choice: Fields, message: Fields, events: ChatEvent[]): void {
-    const state = stateOf(index)
+  read(index: number, choice: Fields, message: Fields, events: ChatEvent[]): void {
+    const state = this.stateOf(index)
     const from = events.length
     let extra: Record<string, unknown> | undefined
     const thought = text(message.reasoning_content) || text(message.reasoning) || detailedThought(message.reasoning_details)
@@ -82,29 +103,29 @@ export function choices(start: { readonly id: string; readonly model: string }):
     if (others !== undefined) extra = { content_parts: others }
     const refusal = text(message.refusal)
     if (refusal !== '') events.push({ type: 'refusal-delta', choice: index, text: refusal })
-    readTools(index, state, message.tool_calls, events)
+    this.readTools(index, state, message.tool_calls, events)
     for (const key in message) {
       if (READ.has(key) || isHollow(message[key])) continue
       extra ??= {}
       extra[key] = message[key]
     }
     if (!isHollow(choice.logprobs)) extra = { ...extra, logprobs: choice.logprobs }
-    if (events.length > from) hasContent = true
+    if (events.length > from) this.isUseful = true
     if (extra === undefined) return
-    if ('function_call' in extra || 'audio' in extra || 'images' in extra) hasContent = true
+    if ('function_call' in extra || 'audio' in extra || 'images' in extra) this.isUseful = true
     events.push({ type: 'extra-delta', choice: index, fields: extra })
   }
 
-  function readTools(choice: number, state: State, calls: unknown, events: ChatEvent[]): void {
-    if (Array.isArray(calls)) for (const call of calls) readTool(choice, state, asObject(call) ?? {}, events)
+  private readTools(choice: number, state: State, calls: unknown, events: ChatEvent[]): void {
+    if (Array.isArray(calls)) for (const call of calls) this.readTool(choice, state, asObject(call) ?? {}, events)
   }
 
-  function readLate(index: number, message: Fields, events: ChatEvent[]): void {
-    const state = stateOf(index)
-    if (state.reason === 'tool_calls') readTools(index, state, message.tool_calls, events)
+  readLate(index: number, message: Fields, events: ChatEvent[]): void {
+    const state = this.stateOf(index)
+    if (state.reason === 'tool_calls') this.readTools(index, state, message.tool_calls, events)
   }
 
-  function readTool(choice: number, state: State, call: Fields, events: ChatEvent[]): void {
+  private readTool(choice: number, state: State, call: Fields, events: ChatEvent[]): void {
     const named = asObject(call.function) ?? asObject(call.custom) ?? {}
     const id = text(call.id)
     const name = text(named.name)
@@ -115,40 +136,49 @@ export function choices(start: { readonly id: string; readonly model: string }):
     if (!tool.started) {
       tool.held += said
       // With a name only, the id may still come with the arguments.
-      if (tool.name !== '' && (tool.id !== '' || tool.held !== '')) startTool(choice, tool, events)
+      if (tool.name !== '' && (tool.id !== '' || tool.held !== '')) this.startTool(choice, tool, events)
     } else if (said !== '') events.push({ type: 'tool-delta', choice, index: tool.index, json: said })
   }
 
-  function startTool(choice: number, tool: Tool, events: ChatEvent[]): void {
+  private startTool(choice: number, tool: Tool, events: ChatEvent[]): void {
     tool.started = true
-    const id = tool.id || madeToolId(start.id, start.model, choice, tool.index, tool.name, tool.held)
+    const id = tool.id || madeToolId(this.start.id, this.start.model, choice, tool.index, tool.name, tool.held)
     events.push({ type: 'tool-start', choice, index: tool.index, id, name: tool.name })
     if (tool.held !== '') events.push({ type: 'tool-delta', choice, index: tool.index, json: tool.held })
   }
 
-  function finish(index: number, raw: string, events: ChatEvent[]): void {
-    const state = stateOf(index)
+  finish(index: number, raw: string, events: ChatEvent[]): void {
+    const state = this.stateOf(index)
     if (state.reason !== undefined) return
     const tools = state.tools === undefined ? [] : [...state.tools.values()]
     for (const tool of tools) {
       if (tool.started || (tool.id === '' && tool.name === '' && tool.held === '')) continue
-      startTool(index, tool, events)
-      hasContent = true
+      this.startTool(index, tool, events)
+      this.isUseful = true
     }
     const called = tools.some(tool => tool.started)
     state.reason = finishReason(raw, called)
     events.push({ type: 'finish', choice: index, reason: state.reason, raw })
   }
 
-  return {
-    read,
-    readLate,
-    finish,
-    hasFinished: index => states.get(index)?.reason !== undefined,
-    begun: () => states.size,
-    unfinished: () => [...states].filter(([, state]) => state.reason === undefined).map(([index]) => index),
-    hasContent: () => hasContent,
-    allStopped: () => [...states.values()].every(state => state.reason === 'stop'),
+  hasFinished(index: number): boolean {
+    return this.known(index)?.reason !== undefined
+  }
+
+  begun(): number {
+    return this.states.size
+  }
+
+  unfinished(): readonly number[] {
+    return [...this.states].filter(([, state]) => state.reason === undefined).map(([index]) => index)
+  }
+
+  hasContent(): boolean {
+    return this.isUseful
+  }
+
+  allStopped(): boolean {
+    return [...this.states.values()].every(state => state.reason === 'stop')
   }
 }
 
