@@ -93,7 +93,9 @@ export function overload(options: OverloadOptions): Overload {
       }
       refused++
       const waitMs = Math.round(WAIT_MS.least + random() * (WAIT_MS.most - WAIT_MS.least))
-      const closes = !(Number(request.headers['content-length'] ?? READ_OVER_BYTES + 1) <= READ_OVER_BYTES)
+      // Who waits to be asked for a body need not send it after this, and the next call would be read as one.
+      const { expect, 'content-length': length = READ_OVER_BYTES + 1 } = request.headers
+      const closes = expect !== undefined || !(Number(length) <= READ_OVER_BYTES)
       const headers = [
         'content-type',
         'application/json; charset=utf-8',

@@ -34,6 +34,7 @@ async function guarded(run: (server: Guarded) => Promise<void>): Promise<void> {
   const server = createServer((request, raw) => {
     if (!guard.refuses(0, request, raw)) raw.end('taken')
   })
+  server.on('checkContinue', (request, raw) => server.emit('request', request, raw))
   const unwatch = guard.watch()
   await once(server.listen(0, '127.0.0.1'), 'listening')
   const { port } = server.address() as AddressInfo
@@ -116,6 +117,15 @@ test('a body of up to a megabyte is read over, and the connection kept', () =>
     assert.match(String(answer), /^HTTP\/1.1 503 /)
     assert.doesNotMatch(String(answer), /connection: close/i)
     socket.destroy()
+  }))
+
+test('who waits to be asked for the body is not asked, and the connection is closed', () =>
+  guarded(async ({ port }) => {
+    const socket = connect(port, '127.0.0.1')
+    socket.write('POST / HTTP/1.1\r\nhost: a\r\nexpect: 100-continue\r\ncontent-length: 2\r\n\r\n')
+    const [answer] = await once(socket, 'data')
+    assert.match(String(answer), /^HTTP\/1.1 503 [\s\S]*connection: close/)
+    await once(socket, 'close')
   }))
 
 test('a large body is not read for a refusal: the connection is closed', () =>
