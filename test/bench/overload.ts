@@ -1,13 +1,15 @@
 /*
  * node test/bench/overload.ts: what becomes of the gateway at four times what it can carry. First thousands of clients, each with its
- * connection, make 64 calls at a time in turn: as many as are answered then is the peak. Then each makes its next call a short time after
+ * connection, make some calls at a time in turn: as many as are answered then is the peak. Then each makes its next call a short time after
  * the last was over, so that together they would make four times as many if all were answered; then half as many, to see how soon all is
  * well again. A client that was refused waits for as long as it is told, as SDKs do.
  *
  *   --bytes N          the size of a call (30,000)
  *   --clients N        (4,000)
+ *   --at-once N        calls at a time at the peak (64)
+ *   --latency MS       what the provider takes for an answer (0); more calls at once are the peak then
  *   --insist           they do not wait after a refusal
- *   --new              their connections are made when the flood begins, but for the 64 of the peak
+ *   --new              their connections are made when the flood begins, but for those of the peak
  */
 import { connect, type Socket } from 'node:net'
 import { setTimeout as pause } from 'node:timers/promises'
@@ -17,14 +19,24 @@ import { children } from './children.ts'
 import { cpuMicros } from './cpu.ts'
 
 const { values: options } = parseArgs({
-  options: { bytes: { type: 'string' }, clients: { type: 'string' }, insist: { type: 'boolean' }, new: { type: 'boolean' } },
+  options: {
+    bytes: { type: 'string' },
+    clients: { type: 'string' },
+    'at-once': { type: 'string', default: '64' },
+    latency: { type: 'string', default: '0' },
+    insist: { type: 'boolean' },
+    new: { type: 'boolean' },
+  },
 })
-const AT_ONCE = 64
+const AT_ONCE = Number(options['at-once'])
 const CLIENTS = Number(options.clients ?? 4_000)
 const [LEAD_IN_MS, WINDOW_MS] = [3_000, 6_000]
 
 const own = children()
-const upstream = await own.heard(own.start('upstream', './upstream.ts', []), (message: { port?: number }) => message.port)
+const upstream = await own.heard(
+  own.start('upstream', './upstream.ts', [options.latency]),
+  (message: { port?: number }) => message.port,
+)
 const gateway = await gatewayProcess({
   providers: { p: { type: 'openai-compatible', base_url: `http://127.0.0.1:${upstream}/v1` } },
   routes: { r: ['p/m'] },

@@ -1,4 +1,7 @@
-/** The provider of the bench: answers at once with the same bytes, in two dialects, whole or as a stream with one event per write. */
+/**
+ * The provider of the bench: answers at once with the same bytes, in two dialects, whole or as a stream with one event per write.
+ * A whole answer takes as many milliseconds as the first argument says.
+ */
 import { createServer, type ServerResponse } from 'node:http'
 import { announce } from './announce.ts'
 import { DOWN_PATH, EVENT_EVERY_MS, MESSAGES_PATH, STREAM_EVENTS } from './rows.ts'
@@ -36,6 +39,7 @@ const MESSAGE = Buffer.from(
   }),
 )
 
+const LATENCY_MS = Number(process.argv[2] ?? 0)
 const DONE = Buffer.from('data: [DONE]\n\n')
 const EVENTS = Array.from({ length: STREAM_EVENTS }, (_, at) => event(at))
 
@@ -76,8 +80,9 @@ const server = createServer((req, res) => {
     if (req.url!.startsWith(DOWN_PATH)) return res.writeHead(503, { 'content-length': 0 }).end()
     if (streams) return stream(res)
     const body = req.url === MESSAGES_PATH ? MESSAGE : ANSWER
-    res.writeHead(200, { 'content-type': 'application/json', 'content-length': body.length })
-    res.end(body)
+    const answer = () => void res.writeHead(200, { 'content-type': 'application/json', 'content-length': body.length }).end(body)
+    if (LATENCY_MS === 0) answer()
+    else setTimeout(answer, LATENCY_MS)
   })
 })
 announce(server)
