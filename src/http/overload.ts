@@ -122,7 +122,8 @@ export function overload(options: OverloadOptions): Overload {
       let before = performance.eventLoopUtilization()
       let beforeTicks = clock.ticks()
       let roundBefore = round()
-      const timer = setInterval(() => {
+      let cancel = clock.after(LOOK_EVERY_MS, look)
+      function look(): void {
         const now = performance.eventLoopUtilization()
         const ticks = clock.ticks()
         const at = round()
@@ -131,10 +132,10 @@ export function overload(options: OverloadOptions): Overload {
         ;[before, beforeTicks, roundBefore] = [now, ticks, at]
         readAgain()
         tell()
-      }, LOOK_EVERY_MS)
-      timer.unref()
+        cancel = clock.after(LOOK_EVERY_MS, look)
+      }
       return () => {
-        clearInterval(timer)
+        cancel()
         readAgain(Number.POSITIVE_INFINITY)
         tellAtTicks = 0
         tell()

@@ -40,7 +40,7 @@ async function sendWhole(raw: ServerResponse, reply: Reply, clock: Clock, gone: 
 function sendStream(raw: ServerResponse, reply: Reply, stream: Told, clock: Clock, gone: () => void): Promise<void> {
   return new Promise(resolve => {
     raw.writeHead(reply.status, reply.headers)
-    new Streaming(raw, reply, stream, clock, gone, resolve)
+    new Streaming(raw, reply, clock, gone, resolve).begin(stream)
   })
 }
 
@@ -57,27 +57,30 @@ class Streaming implements Outlet {
   private readonly clock: Clock
   private readonly gone: () => void
   private readonly over: () => void
-  private readonly goOn: () => void
+  private goOn: (() => void) | undefined
   private hasBegun = false
   private takesMore = true
   private lastTicks: number
   private cancelBeat: (() => void) | undefined
 
-  constructor(raw: ServerResponse, { heartbeat }: Reply, stream: Told, clock: Clock, gone: () => void, over: () => void) {
+  constructor(raw: ServerResponse, { heartbeat }: Reply, clock: Clock, gone: () => void, over: () => void) {
     this.raw = raw
     this.beat = heartbeat
     this.clock = clock
     this.gone = gone
     this.over = over
     this.lastTicks = clock.ticks()
-    if (heartbeat !== undefined) this.beatIn(heartbeat.everyMs)
+  }
+
+  begin(stream: Told): void {
+    if (this.beat !== undefined) this.beatIn(this.beat.everyMs)
     this.goOn = stream.flow(this)
   }
 
   write(bytes: Uint8Array): boolean {
     this.lastTicks = this.clock.ticks()
     const takesMore = this.writePart(bytes)
-    if (!takesMore) void drained(this.raw, this.clock, this.gone).then(() => (this.raw.destroyed ? this.end() : this.goOn()))
+    if (!takesMore) void drained(this.raw, this.clock, this.gone).then(() => (this.raw.destroyed ? this.end() : this.goOn!()))
     return takesMore
   }
 
