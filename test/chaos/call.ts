@@ -70,7 +70,12 @@ export async function call(gateway: Running, number: number, chance: Chance): Pr
       const { error } = (await response.json()) as { error?: { message?: unknown } }
       return typeof error?.message === 'string' ? heard('error status') : heard('cut off', 0, `status ${response.status} alone`)
     }
-    return heard(...(more.stream ? judgedStream(await readStream(response), more.n ?? 1) : judgedWhole(await response.json())))
+    const mayContinue = body.model.startsWith('prefill-')
+    return heard(
+      ...(more.stream
+        ? judgedStream(await readStream(response), more.n ?? 1, mayContinue)
+        : judgedWhole(await response.json(), mayContinue)),
+    )
   } catch (error) {
     if (leaving.signal.aborted) return heard('left')
     return heard('cut off', 0, String(error))
@@ -82,16 +87,16 @@ type Judged = readonly [seen: Seen, missing?: number, what?: string]
 const ANSWERS: readonly string[] = [ANSWER, OTHER_ANSWER, WEATHER_CALL]
 const HUGE_TOKENS = PROVIDERS.map(name => hugeToken({ name } as Voice))
 
-function judgedWhole(body: any): Judged {
+function judgedWhole(body: any, mayContinue: boolean): Judged {
   const spoken = body.choices.map(
     ({ message }: any) => (message.content ?? '') + (message.tool_calls ?? []).map(toolCall).join(''),
   )
-  return judged(spoken, spoken.length, true)
+  return judged(spoken, spoken.length, true, mayContinue)
 }
 
 const toolCall = ({ function: called }: any) => (called?.name ?? '') + (called?.arguments ?? '')
 
-function judgedStream({ chunks, done, error }: ReadStream, choices: number): Judged {
+function judgedStream({ chunks, done, error }: ReadStream, choices: number, mayContinue: boolean): Judged {
   const spoken = Array<string>(choices).fill('')
   const roles = Array<number>(choices).fill(0)
   const finishes = Array<number>(choices).fill(0)
@@ -106,20 +111,25 @@ function judgedStream({ chunks, done, error }: ReadStream, choices: number): Jud
   if (new Set(chunks.map(({ id }) => id)).size > 1) return ['repeated', 0, 'two ids in one stream']
   if (!done && error === undefined) return ['truncated', 0, `no end: ${spoken}`]
   if (done && finishes.includes(0)) return ['truncated', 0, `no finish: ${spoken}`]
-  return judged(spoken, choices, done)
+  return judged(spoken, choices, done, mayContinue)
 }
 
-function judged(spoken: readonly string[], choices: number, complete: boolean): Judged {
+/** @param mayContinue whether one may have been handed the beginning of what another said */
+function judged(spoken: readonly string[], choices: number, complete: boolean, mayContinue: boolean): Judged {
   let missing = 0
   for (const text of spoken) {
-    const lack = lackOf(text, choices)
-    if (lack === undefined) return ['repeated', 0, text.slice(0, 300)]
+    const lack = lackOf(text, choices) ?? (mayContinue ? lackOfContinued(text, choices) : undefined)
+    if (lack === undefined) return ['repeated', 0, shown(text)]
     if (!complete) continue
-    if (lack === 'the rest') return ['truncated', 0, text.slice(0, 300)]
+    if (lack === 'the rest') return ['truncated', 0, shown(text)]
     missing += lack
   }
   return [complete ? 'complete' : 'error event', missing]
 }
+
+/** Both ends of it, where it is long. */
+const shown = (text: string) =>
+  text.length <= 300 ? text : `${text.slice(0, 150)} … ${text.slice(-150)} (${text.length} characters)`
 
 /** How many words `text` lacks of the answer that it is, or that it is the beginning of one; undefined: it is nobody's answer. */
 function lackOf(text: string, choices: number): number | 'the rest' | undefined {
@@ -133,6 +143,34 @@ function lackOf(text: string, choices: number): number | 'the rest' | undefined 
   if (ANSWERS.some(answer => answer.startsWith(text)) || HUGE_TOKENS.some(token => token.startsWith(text))) return 'the rest'
   const lacks = ANSWERS.map(answer => lackedTokens(answer, text)).filter(lack => lack !== undefined)
   return lacks.length === 0 ? undefined : Math.min(...lacks)
+}
+
+/** So many letters at most are the same at the beginning of two huge answers, or a few more than that. */
+const ALIKE = 32
+
+/**
+ * The same for a huge answer that was handed another's beginning: it goes on with its own words all the same, as others do where the beginning
+ * is that of a huge one. Nobody who is not huge does that, or an answer said twice would pass.
+ */
+function lackOfContinued(text: string, choices: number): number | 'the rest' | undefined {
+  const huge = HUGE_TOKENS.map(token => token.repeat(Math.ceil(HUGE / token.length)))
+  for (const begun of [...ANSWERS, ...huge]) {
+    const longest = alike(begun, text)
+    for (let at = longest; at > Math.max(0, longest - ALIKE); at--) {
+      const rest = text.slice(at)
+      if (huge.includes(begun) === HUGE_TOKENS.some(token => rest.startsWith(token.slice(0, ALIKE)))) continue
+      const lack = lackOf(rest, choices)
+      if (lack !== undefined) return lack
+    }
+  }
+  return undefined
+}
+
+/** How many letters at their beginnings are the same. */
+function alike(one: string, other: string): number {
+  let at = 0
+  while (at < one.length && one[at] === other[at]) at++
+  return at
 }
 
 /** Where `text` is the answer with some of its words (or fragments of a tool's arguments) left out: how many; at its end none may be. */
