@@ -3,6 +3,7 @@ import type { AttemptRecord, Ending, RecoveryKind, Target } from '../core/attemp
 import type { Usage } from '../core/chat.ts'
 import type { Clock } from '../core/clock.ts'
 import { type Fault, mayQuote } from '../core/fault.ts'
+import { together } from '../core/round.ts'
 import type { Log } from '../telemetry/log.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
 import { costUsd } from '../usage/price.ts'
@@ -22,6 +23,15 @@ export interface Ledger {
   recovered(journey: Journey, kind: RecoveryKind, result: 'recovered' | 'differs' | 'failed'): void
   /** The first ending of a journey counts; any later one is passed by. */
   close(journey: Journey, ending: Ending): void
+}
+
+/** A journey that is over, as long as nothing of it has been written down. */
+interface Closed {
+  readonly journey: Journey
+  readonly ending: Ending
+  readonly ms: number
+  /** For upstreams. */
+  readonly waitedMs: number
 }
 
 const NONE = 'none'
@@ -63,11 +73,24 @@ export function ledger(clock: Clock, metrics: Metrics, log: Log, settle: (journe
     if (journey.ending !== undefined) return
     journey.ending = ending
     settle(journey)
-    const ms = clock.ticks() - journey.startedTicks
+    closed({ journey, ending, ms: clock.ticks() - journey.startedTicks, waitedMs: waitedMs(journey) })
+  }
+
+  /** The client has its answer, and need not wait for what is written down of it. */
+  const closed = together(process.nextTick, (one: Closed) => {
+    try {
+      writeDown(one)
+    } catch (error) {
+      log.error('call not written down', { id: one.journey.id, detail: (error as Error).message })
+    }
+  })
+
+  function writeDown({ journey, ending, ms, waitedMs }: Closed): void {
     const status = statusOf(ending)
-    const failedOver = count(journey, ending, status, ms)
+    const failedOver = count(journey, ending, status, ms, waitedMs)
     write(journey, ending, status, ms, failedOver)
-    journey.trace?.end({
+    if (journey.trace === undefined) return
+    const told = {
       requestId: journey.id,
       status,
       ending,
@@ -80,11 +103,12 @@ export function ledger(clock: Clock, metrics: Metrics, log: Log, settle: (journe
       cache: journey.cached,
       attempts: journey.attempts.length,
       costUsd: shownCost(journey),
-    })
+    }
+    journey.trace.end(told, ms)
   }
 
   /** @returns whether it has moved from one target to another */
-  function count(journey: Journey, ending: Ending, status: number, ms: number): boolean {
+  function count(journey: Journey, ending: Ending, status: number, ms: number, waitedMs: number): boolean {
     const { answeredBy } = journey
     const route = journey.route?.name ?? NONE
     const client = journey.client?.name ?? NONE
@@ -95,7 +119,7 @@ export function ledger(clock: Clock, metrics: Metrics, log: Log, settle: (journe
       metrics.count('llm_requests_total', [route, client, target, String(status), String(stream)])
     }
     const failedOver = countFailovers(journey, route)
-    if (journey.route !== undefined) series.overhead(route).observe(Math.max(0, ms - waitedMs(journey)) / 1000)
+    if (journey.route !== undefined) series.overhead(route).observe(Math.max(0, ms - waitedMs) / 1000)
     for (const attempt of journey.attempts) countPaid(journey, attempt)
     if (journey.cached !== undefined) metrics.count('llm_cache_total', [route, journey.cached])
     if (stream && wasAnswered(journey)) metrics.count('llm_stream_endings_total', [route, ending.kind])

@@ -37,7 +37,8 @@ export interface CallTrace {
   readonly id: string | undefined
   attempt(target: Target, call: ChatCall): AttemptTrace
   event(name: string, attributes: Attributes): void
-  end(told: CallTold): void
+  /** @param ms from its beginning to its end, which may have been a moment ago */
+  end(told: CallTold, ms: number): void
 }
 
 export interface AttemptTrace {
@@ -109,7 +110,7 @@ export async function startTraces({
       const context = parent === undefined ? api.ROOT_CONTEXT : api.trace.setSpanContext(api.ROOT_CONTEXT, parent)
       const span = tracer.startSpan('chat', { kind: api.SpanKind.SERVER, startTime: startedAtMs }, context)
       if (!span.isRecording()) return parent && handedOn(parent)
-      return written({ api, tracer, span, redact, at: () => startedAtMs + clock.ticks() - startedTicks })
+      return written({ api, tracer, span, redact, startedAtMs, at: () => startedAtMs + clock.ticks() - startedTicks })
     },
     close: () =>
       new Promise(resolve => {
@@ -132,18 +133,19 @@ interface Writing {
   readonly tracer: Tracer
   readonly span: Span
   readonly redact: (text: string) => string
+  readonly startedAtMs: number
   /** Now, in milliseconds since 1970, as far from the call's beginning as it really is. */
   readonly at: () => number
 }
 
-function written({ api, tracer, span, redact, at }: Writing): CallTrace {
+function written({ api, tracer, span, redact, startedAtMs, at }: Writing): CallTrace {
   const below = api.trace.setSpan(api.ROOT_CONTEXT, span)
 
-  function end(ending: Span, { type, message }: Failed): void {
+  function end(ending: Span, { type, message }: Failed, endedAtMs: number): void {
     if (type !== undefined) {
       ending.setStatus({ code: api.SpanStatusCode.ERROR, ...(message !== undefined && { message: redact(message) }) })
     }
-    ending.end(at())
+    ending.end(endedAtMs)
   }
 
   return {
@@ -159,18 +161,19 @@ function written({ api, tracer, span, redact, at }: Writing): CallTrace {
         over(record, firstContentMs) {
           const told = attemptOver(record, seen, call.stream ? firstContentMs : undefined)
           own.setAttributes({ ...attributes, ...told.attributes })
-          end(own, told.failed)
+          end(own, told.failed, at())
         },
       }
     },
     event: (name, attributes) => void span.addEvent(name, attributes, at()),
-    end(call) {
+    end(call, ms) {
+      const endedAtMs = startedAtMs + ms
       const { name, attributes, failed } = callTold(call)
       span.updateName(name)
       span.setAttributes(attributes)
-      if (call.cache !== undefined) span.addEvent('understudy.cache', { result: call.cache }, at())
-      if (call.level !== 'normal') span.addEvent('understudy.level', { level: call.level }, at())
-      end(span, failed)
+      if (call.cache !== undefined) span.addEvent('understudy.cache', { result: call.cache }, endedAtMs)
+      if (call.level !== 'normal') span.addEvent('understudy.level', { level: call.level }, endedAtMs)
+      end(span, failed, endedAtMs)
     },
   }
 }

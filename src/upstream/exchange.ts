@@ -6,6 +6,7 @@ import type { IncomingHttpHeaders } from 'node:http'
 import type { Dispatcher } from 'undici'
 import { Fault } from '../core/fault.ts'
 import type { UpstreamHeaders } from '../core/provider.ts'
+import { together } from '../core/round.ts'
 import { isOfReusedConnection, type Pools } from './pools.ts'
 
 export interface Sending {
@@ -145,9 +146,16 @@ class Sent implements Exchange, Dispatcher.DispatchHandler {
 
   onResponseEnd(): void {
     if (this.failure !== undefined) return
+    if (this.gathering !== undefined) return gathered(this)
     this.complete = true
     this.give()?.take(undefined)
-    if (this.gathering !== undefined) this.settleGathering(this.gathering)
+  }
+
+  /** All of a body is there, unless something has ended the exchange meanwhile. */
+  gathered(): void {
+    if (this.failure !== undefined) return
+    this.complete = true
+    this.settleGathering(this.gathering!)
   }
 
   onResponseError(_: Dispatcher.DispatchController, error: Error): void {
@@ -207,6 +215,8 @@ class Sent implements Exchange, Dispatcher.DispatchHandler {
     if (!over) this.controller?.abort(fault)
   }
 }
+
+const gathered = together(setImmediate, (sent: Sent) => sent.gathered())
 
 /** This machine's own trouble: no descriptors, no ports, no network, no name server. */
 const HOST_CODES: ReadonlySet<string> = new Set([

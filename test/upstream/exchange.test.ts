@@ -148,6 +148,13 @@ test('the rest comes at once, and not past its limit', async () => {
   await failsWith(larger.rest(1_999), 'upstream-garbled', /larger than 1999 bytes/)
 })
 
+test('an answer that is ended in the same turn in which all of it has come is none', async () => {
+  const server = await sending(whole('{"a":1}'))
+  const going = send(server, { atOnce: () => 1_000, onChunk: () => setImmediate(() => going.abort(GONE)) })
+  await failsWith(going.head, 'client-gone')
+  assert.equal(await text(send(server)), '{"a":1}')
+})
+
 // ── what an upstream does wrong ────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 test('a port where nothing listens is an upstream that cannot be reached', async () => {
