@@ -5,8 +5,9 @@
  */
 import diagnostics from 'node:diagnostics_channel'
 import type { Socket } from 'node:net'
-import { buildConnector, Pool } from 'undici'
+import { buildConnector } from 'undici'
 import type { Clock } from '../core/clock.ts'
+import { Connections } from './connections.ts'
 
 /** Requests written to each socket so far. */
 const USES = Symbol('requests')
@@ -28,9 +29,9 @@ export const isOfReusedConnection = (error: object): boolean => ofReused.has(err
 
 export interface Pools {
   /** The pool whose connections to `origin` are kept and used again. */
-  kept(origin: string, connectMs: number): Pool
+  kept(origin: string, connectMs: number): Connections
   /** The pool that opens a new connection for every request. */
-  fresh(origin: string, connectMs: number): Pool
+  fresh(origin: string, connectMs: number): Connections
   /** Closes those that are none of these, each when the last request on it is over. One that is asked for again is opened again. */
   keepOnly(used: readonly { readonly origin: string; readonly connectMs: number }[]): void
   close(): Promise<void>
@@ -55,9 +56,9 @@ export function pools(clock: Clock): Pools {
 
 /** One pool per origin and time to connect, kept by both: a key put together from them would cost a string per call. */
 function family(clock: Clock, pipelining: 0 | 1) {
-  const byOrigin = new Map<string, Map<number, Pool>>()
+  const byOrigin = new Map<string, Map<number, Connections>>()
   return {
-    of(origin: string, connectMs: number): Pool {
+    of(origin: string, connectMs: number): Connections {
       let byTime = byOrigin.get(origin)
       if (byTime === undefined) {
         byTime = new Map()
@@ -84,8 +85,8 @@ function family(clock: Clock, pipelining: 0 | 1) {
   }
 }
 
-function opened(clock: Clock, origin: string, connectMs: number, pipelining: 0 | 1): Pool {
-  return new Pool(origin, {
+function opened(clock: Clock, origin: string, connectMs: number, pipelining: 0 | 1): Connections {
+  return new Connections(origin, {
     allowH2: false,
     pipelining,
     keepAliveTimeout: KEEP_ALIVE_MS,

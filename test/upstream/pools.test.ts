@@ -71,6 +71,32 @@ test('calls at once get a connection each, and calls one after the other share o
   assert.equal(server.opened(), 20)
 })
 
+test('of the free connections, the one that was used last is used next', async () => {
+  const used: number[] = []
+  const server = await against(
+    upstream((socket, number) =>
+      onRequests(socket, () => {
+        used.push(number)
+        socket.write(whole('{}'))
+      }),
+    ),
+  )
+  await Promise.all(Array.from({ length: 5 }, () => answer(post(server.origin))))
+  const last = used.at(-1)
+  used.length = 0
+  for (let round = 0; round < 5; round++) await answer(post(server.origin))
+  assert.deepEqual(used, Array(5).fill(last))
+})
+
+test('a request that cannot be written takes no connection with it', async () => {
+  const server = await against(upstream(socket => onRequests(socket, () => socket.write(whole('{}')))))
+  await answer(post(server.origin))
+  const wrong = { origin: server.origin, path: '/', headers: ['no name', 'x'], body: '{}', connectMs: 1_000 }
+  await assert.rejects(exchange(kept, wrong).head, (fault: Fault) => /invalid/.test(fault.details.detail!))
+  assert.equal(await answer(post(server.origin)), '{}')
+  assert.equal(server.opened(), 1)
+})
+
 test('two requests are never on one connection at once', async () => {
   const busy = new Set<Socket>()
   let doubled = 0
