@@ -15,7 +15,57 @@ export interface Span {
 
 export interface JsonObjectSource {
   readonly bytes: Buffer
-  readonly spans: ReadonlyMap<string, Span>
+  readonly spans: Spans
+}
+
+/** So many keys are looked through as quickly as they are looked up. */
+const FEW_KEYS = 16
+
+/** The members of an object, by their keys. Most have a handful and are asked for one: no map, and no object for each. */
+export class Spans {
+  private readonly names: string[] = []
+  /** Of each name: start, valueStart and end. */
+  private readonly places: number[] = []
+  /** Where there are many. */
+  private index: Map<string, number> | undefined
+
+  get size(): number {
+    return this.names.length
+  }
+
+  keys(): readonly string[] {
+    return this.names
+  }
+
+  has(key: string): boolean {
+    return this.indexOf(key) !== -1
+  }
+
+  get(key: string): Span | undefined {
+    const at = this.indexOf(key)
+    return at === -1 ? undefined : this.spanAt(at)
+  }
+
+  *[Symbol.iterator](): Generator<readonly [key: string, span: Span]> {
+    for (let at = 0; at < this.names.length; at++) yield [this.names[at]!, this.spanAt(at)]
+  }
+
+  /** A key that is not among them yet. */
+  add(key: string, start: number, valueStart: number, end: number): void {
+    this.index?.set(key, this.names.length)
+    this.names.push(key)
+    this.places.push(start, valueStart, end)
+    if (this.index === undefined && this.names.length > FEW_KEYS) this.index = new Map(this.names.map((name, at) => [name, at]))
+  }
+
+  private spanAt(at: number): Span {
+    const { places } = this
+    return { start: places[3 * at]!, valueStart: places[3 * at + 1]!, end: places[3 * at + 2]! }
+  }
+
+  private indexOf(key: string): number {
+    return this.index === undefined ? this.names.indexOf(key) : (this.index.get(key) ?? -1)
+  }
 }
 
 export type ScanProblem = 'not-an-object' | 'too-deep' | { readonly duplicate: string }
@@ -34,8 +84,8 @@ const COLON = 0x3a
  * use the result only together with a JSON.parse of the same bytes that succeeded.
  * @param text the bytes with one character for each: a string is searched in a fraction of the time that a buffer takes
  */
-export function scanObject(bytes: Buffer, maxDepth: number, text = bytes.toString('latin1')): Map<string, Span> | ScanProblem {
-  const spans = new Map<string, Span>()
+export function scanObject(bytes: Buffer, maxDepth: number, text = bytes.toString('latin1')): Spans | ScanProblem {
+  const spans = new Spans()
   let at = skipSpace(bytes, 0)
   if (bytes[at] !== OPEN_OBJECT) return 'not-an-object'
   let depth = 1
@@ -67,7 +117,7 @@ export function scanObject(bytes: Buffer, maxDepth: number, text = bytes.toStrin
         const key = keyOf(text, bytes, keyStart, keyEnd)
         if (key === undefined) return 'not-an-object'
         if (spans.has(key)) return { duplicate: key }
-        spans.set(key, { start: keyStart, valueStart, end: valueEnd })
+        spans.add(key, keyStart, valueStart, valueEnd)
         keyStart = -1
         valueStart = -1
       }
@@ -179,8 +229,6 @@ function skipSpace(bytes: Uint8Array, from: number): number {
   return at
 }
 
-/** A key that says what its bytes say: ASCII without escapes. */
-const PLAIN = /^[^\\\x80-\xff]*$/
 /** Longer parts of a text are none of their own: they keep all of it in memory as long as they live. */
 const LONGEST_COPIED = 12
 
@@ -197,14 +245,24 @@ export function closingQuote(text: string, open: number): number {
 }
 
 function keyOf(text: string, bytes: Buffer, start: number, end: number): string | undefined {
-  const isShort = end - start - 2 <= LONGEST_COPIED
-  const plain = isShort ? text.slice(start + 1, end - 1) : bytes.toString('latin1', start + 1, end - 1)
-  if (PLAIN.test(plain)) return plain
+  if (isPlain(text, start + 1, end - 1)) {
+    const isShort = end - start - 2 <= LONGEST_COPIED
+    return isShort ? text.slice(start + 1, end - 1) : bytes.toString('latin1', start + 1, end - 1)
+  }
   try {
     return JSON.parse(bytes.toString('utf8', start, end)) as string
   } catch {
     return undefined
   }
+}
+
+/** Whether it says what its bytes say: ASCII without escapes. */
+function isPlain(text: string, from: number, to: number): boolean {
+  for (let at = from; at < to; at++) {
+    const byte = text.charCodeAt(at)
+    if (byte === BACKSLASH || byte >= 0x80) return false
+  }
+  return true
 }
 
 /** An object, or undefined for anything else (null and arrays included): for reading what others wrote. */

@@ -26,13 +26,16 @@ export const limitKey = (holder: string, name: string) => `limit:{${holder}}:${n
  * @param tokens the estimate to reserve; what was used is settled afterwards
  * @param leaseTtlMs when the place of a call whose process died is free again; longer than any call may last
  */
-export type LimitWants = (tokens: number, leaseTtlMs: number) => Want[]
+export type LimitWants = (tokens: number, leaseTtlMs: number) => readonly Want[]
+
+const NO_WANTS: readonly Want[] = []
 
 /** Made once for each holder, as most of it is the same for every call. */
 export function limitWants(holder: string, { rpm, tpm, concurrency }: Limits): LimitWants {
   const [leases, requests, used] = [limitKey(holder, 'concurrency'), limitKey(holder, 'rpm'), limitKey(holder, 'tpm')]
   const request: Want | undefined =
     rpm === undefined ? undefined : { kind: 'rate', key: requests, amount: 1, limit: rpm, windowMs: MINUTE_MS }
+  if (concurrency === undefined && request === undefined && tpm === undefined) return () => NO_WANTS
   return (tokens, leaseTtlMs) => {
     const wants: Want[] = []
     if (concurrency !== undefined) wants.push({ kind: 'lease', key: leases, limit: concurrency, ttlMs: leaseTtlMs })

@@ -83,7 +83,7 @@ export interface Journey {
   readonly attempts: AttemptRecord[]
   /** The attempt that failed last, for deciding on the next step. */
   last: { readonly target: Target; readonly fault: Fault } | undefined
-  readonly tried: Set<Target>
+  readonly tried: Target[]
   /** The smallest moment at which something that was passed over, or told us to wait, comes back; milliseconds since 1970. */
   retryAtMs: number | undefined
   /** After a context-too-long: the context that was too small. */

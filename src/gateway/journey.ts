@@ -59,7 +59,7 @@ export function arrive(gateway: Gateway, requestId: string | undefined, stop: St
     limitHeaders: undefined,
     attempts: [],
     last: undefined,
-    tried: new Set(),
+    tried: [],
     retryAtMs: undefined,
     contextOver: undefined,
     tookExtra: false,

@@ -4,7 +4,7 @@
  */
 import type { Feature } from '../core/attempt.ts'
 import type { ChatBody, ChatCall, ChatMessage, ContentPart } from '../core/chat.ts'
-import { type JsonObjectSource, type Span, scanObject, spliceObject } from '../core/json.ts'
+import { type JsonObjectSource, type Spans, scanObject, spliceObject } from '../core/json.ts'
 
 export interface Reduction {
   /** The longest answer, in tokens; undefined: as long as the call allows. */
@@ -127,5 +127,5 @@ function edited(call: ChatCall, edits: Edits): ChatCall {
 }
 
 function scanned(bytes: Buffer): JsonObjectSource {
-  return { bytes, spans: scanObject(bytes, ANY_DEPTH) as ReadonlyMap<string, Span> }
+  return { bytes, spans: scanObject(bytes, ANY_DEPTH) as Spans }
 }

@@ -63,7 +63,11 @@ export async function resumed(
 /** The targets that the plan has not come to yet; no rungs, which answer another call. */
 function othersOf({ plan, at, tried }: Journey): readonly Target[] {
   const isOpen = (step: Plan[number]): step is Step =>
-    'target' in step && step.rung === undefined && step.again === 0 && step.passedOver === undefined && !tried.has(step.target)
+    'target' in step &&
+    step.rung === undefined &&
+    step.again === 0 &&
+    step.passedOver === undefined &&
+    !tried.includes(step.target)
   return plan
     .slice(at)
     .filter(isOpen)

@@ -134,48 +134,67 @@ export function planFor(
   from: Level = 'normal',
   behind?: (target: Target) => boolean,
 ): Plan {
-  const steps: (Step | StandIn)[] = []
-  /** Of each target: that it is in the plan already, or for which rung it has been ruled out; with less in the call it may not be. */
-  const seen = new Map<Target, 'planned' | ReducedStep | undefined>()
   const needs = needsOf(call)
-  const add = (target: Target, needs: Needs, rung?: ReducedStep) => {
-    const before = seen.get(target)
-    if (before === 'planned' || (before === rung && seen.has(target))) return
-    const ofRung = rung === undefined ? {} : { rung }
-    const passedOver = ruledOut(target, route, client, rung?.call ?? call, needs)
-    if (passedOver !== undefined) {
-      seen.set(target, rung)
-      steps.push({ target, again: 0, passedOver, ...ofRung })
-      return
-    }
-    seen.set(target, 'planned')
-    const retries = retriesOf(target)
-    for (let again = 0; again <= retries; again++) steps.push({ target, again, ...ofRung })
-  }
+  const planning = new Planning(route, call, client, retriesOf)
   const first = from === 'normal' ? -1 : route.rungs.findIndex(({ level }) => level === from)
   if (first === -1) {
     const chosen = route.choose(route.targets(carried), call, client, headers)
     const fallbacks = route.fallbacks(carried)
     if (behind === undefined) {
-      for (const target of chosen) add(target, needs)
-      for (const target of fallbacks) add(target, needs)
+      for (const target of chosen) planning.add(target, needs)
+      for (const target of fallbacks) planning.add(target, needs)
     } else {
       const all = [...chosen, ...fallbacks]
-      for (const target of all) if (!behind(target)) add(target, needs)
-      for (const target of all) if (behind(target)) add(target, needs)
+      for (const target of all) if (!behind(target)) planning.add(target, needs)
+      for (const target of all) if (behind(target)) planning.add(target, needs)
     }
   }
   for (let at = Math.max(0, first); at < route.rungs.length; at++) {
     const rung = route.rungs[at]!
     if (!('targets' in rung)) {
-      steps.push(rung)
+      planning.steps.push(rung)
       continue
     }
     const reduced = { level: rung.level, ...reducedCall(call, rung) }
     const needed = reduced.leftOut.length === 0 ? needs : needsOf(reduced.call)
-    for (const target of rung.targets(carried)) add(target, needed, reduced)
+    for (const target of rung.targets(carried)) planning.add(target, needed, reduced)
   }
-  return steps
+  return planning.steps
+}
+
+class Planning {
+  readonly steps: (Step | StandIn)[] = []
+  private readonly route: Route
+  private readonly call: ChatCall
+  private readonly client: Client
+  private readonly retriesOf: (target: Target) => number
+
+  constructor(route: Route, call: ChatCall, client: Client, retriesOf: (target: Target) => number) {
+    this.route = route
+    this.call = call
+    this.client = client
+    this.retriesOf = retriesOf
+  }
+
+  /** @param needs of the call as the rung makes it */
+  add(target: Target, needs: Needs, rung?: ReducedStep): void {
+    if (this.has(target, rung)) return
+    const passedOver = ruledOut(target, this.route, this.client, rung?.call ?? this.call, needs)
+    if (passedOver !== undefined) return this.push({ target, again: 0, passedOver }, rung)
+    const retries = this.retriesOf(target)
+    for (let again = 0; again <= retries; again++) this.push({ target, again }, rung)
+  }
+
+  /** Whether it is in the plan already, be it ruled out for this rung; with less in the call it may not be. */
+  private has(target: Target, rung: ReducedStep | undefined): boolean {
+    for (const step of this.steps)
+      if ('target' in step && step.target === target && (step.passedOver === undefined || step.rung === rung)) return true
+    return false
+  }
+
+  private push(step: Step, rung: ReducedStep | undefined): void {
+    this.steps.push(rung === undefined ? step : { ...step, rung })
+  }
 }
 
 /** Every target that a call may come to, whoever goes first. */

@@ -33,7 +33,7 @@ export function decide(gateway: Gateway, journey: Journey, step: Step, extra = f
   }
   if (journey.contextOver !== undefined && !isLarger(step.target, journey.contextOver)) return 'incapable'
   // The first failover of a call is free.
-  journey.tookExtra = extra || journey.tried.size >= 2
+  journey.tookExtra = extra || journey.tried.length >= 2
   return journey.tookExtra && !journey.route!.allowance.take() ? 'extra-attempts' : 'go'
 }
 

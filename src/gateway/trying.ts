@@ -87,7 +87,7 @@ class Trying implements StreamSource {
     this.permit = permit
     this.relayed = target.provider.dialect === journey.call!.dialect
     this.kind = kindOf(call)
-    this.times = watch(gateway.clock, target.timeouts, journey.deadlineTicks, journey.tried.size === 0, this.stop)
+    this.times = watch(gateway.clock, target.timeouts, journey.deadlineTicks, journey.tried.length === 0, this.stop)
     stop.hear(this.stop)
     this.begunTicks = gateway.clock.ticks()
     this.pace = gateway.paces.begun(target.id, this.kind)
@@ -99,7 +99,7 @@ class Trying implements StreamSource {
     const { target, key, role } = this
     try {
       if (this.outside.fault !== undefined) throw this.outside.fault
-      this.journey.tried.add(target)
+      if (!this.journey.tried.includes(target)) this.journey.tried.push(target)
       const request = target.provider.encode(this.call, target, key.value)
       if (target.provider.sign !== undefined) await this.sign(request)
       let answered = await this.send(request)

@@ -47,7 +47,12 @@ export function requests(current: () => Gateway, readiness: Readiness): Requests
   function answer({ gateway, raw, stopper }: UnderWay, reply: Reply): void {
     if (!readiness.keepsConnections()) raw.setHeader('connection', 'close')
     const gone = () => stopper.stop(new Fault('client-gone'))
-    send(raw, reply, gateway.clock, gone).catch(() => raw.destroy())
+    const destroy = () => void raw.destroy()
+    try {
+      send(raw, reply, gateway.clock, gone)?.catch(destroy)
+    } catch {
+      destroy()
+    }
   }
 
   return {

@@ -16,26 +16,32 @@ const TAKEN = ['drain', 'finish', 'close'] as const
 const CR = 13
 const LF = 10
 
-/** Resolves when all is written or the client has gone. `gone` is called for one that stopped reading. */
-export function send(raw: ServerResponse, reply: Reply, clock: Clock, gone: () => void): Promise<void> {
-  return reply.stream === undefined ? sendWhole(raw, reply, clock, gone) : sendStream(raw, reply, reply.stream, clock, gone)
+/**
+ * Resolves when all is written or the client has gone; what is written at once, as most whole answers are, is not promised. `gone` is called
+ * for a client that stopped reading. Throws or rejects for what cannot be written.
+ */
+export function send(raw: ServerResponse, reply: Reply, clock: Clock, gone: () => void): Promise<void> | undefined {
+  if (reply.stream !== undefined) return sendStream(raw, reply, reply.stream, clock, gone)
+  const body = reply.body ?? NOTHING
+  raw.writeHead(reply.status, Object.assign(reply.headers, { 'content-length': String(body.length) }))
+  if (body.length > SMALL_BYTES) return sendLarge(raw, body, clock, gone)
+  // As text of one byte per character Node puts it behind the head, and both go out in one piece.
+  raw.end(asBuffer(body).toString('latin1'), 'latin1')
+  return isWaiting(raw) ? drained(raw, clock, gone) : undefined
 }
 
-async function sendWhole(raw: ServerResponse, reply: Reply, clock: Clock, gone: () => void): Promise<void> {
-  const body = reply.body ?? Buffer.alloc(0)
-  raw.writeHead(reply.status, Object.assign(reply.headers, { 'content-length': String(body.length) }))
-  if (body.length <= SMALL_BYTES) {
-    // As text of one byte per character Node puts it behind the head, and both go out in one piece.
-    raw.end(Buffer.from(body.buffer, body.byteOffset, body.length).toString('latin1'), 'latin1')
-  } else {
-    let at = 0
-    for (; body.length - at > PIECE_BYTES && !raw.destroyed; at += PIECE_BYTES) {
-      if (!raw.write(body.subarray(at, at + PIECE_BYTES))) await drained(raw, clock, gone)
-    }
-    raw.end(body.subarray(at))
+async function sendLarge(raw: ServerResponse, body: Uint8Array, clock: Clock, gone: () => void): Promise<void> {
+  let at = 0
+  for (; body.length - at > PIECE_BYTES && !raw.destroyed; at += PIECE_BYTES) {
+    if (!raw.write(body.subarray(at, at + PIECE_BYTES))) await drained(raw, clock, gone)
   }
+  raw.end(body.subarray(at))
   if (isWaiting(raw)) await drained(raw, clock, gone)
 }
+
+const NOTHING = Buffer.alloc(0)
+const asBuffer = (bytes: Uint8Array) =>
+  Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length)
 
 function sendStream(raw: ServerResponse, reply: Reply, stream: Told, clock: Clock, gone: () => void): Promise<void> {
   return new Promise(resolve => {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { type JsonObjectSource, type Span, scanObject, spliceObject } from '../../src/core/json.ts'
+import { type JsonObjectSource, Spans, scanObject, spliceObject } from '../../src/core/json.ts'
 import { type Chance, chance } from './random.ts'
 
 const DEPTH = 128
@@ -8,7 +8,7 @@ const DEPTH = 128
 function source(text: string): JsonObjectSource {
   const bytes = Buffer.from(text)
   const spans = scanObject(bytes, DEPTH)
-  assert.ok(spans instanceof Map, `${JSON.stringify(spans)}: ${text}`)
+  assert.ok(spans instanceof Spans, `${JSON.stringify(spans)}: ${text}`)
   return { bytes, spans }
 }
 
@@ -17,7 +17,7 @@ const at = ({ bytes }: JsonObjectSource, from: number, to: number) => Buffer.fro
 
 /** The text of a member's value, for every member. */
 function values(of: JsonObjectSource): Map<string, string> {
-  return new Map([...of.spans].map(([key, { valueStart, end }]: [string, Span]) => [key, at(of, valueStart, end)]))
+  return new Map([...of.spans].map(([key, { valueStart, end }]) => [key, at(of, valueStart, end)]))
 }
 
 // Numbers that a double cannot hold, escapes that JSON.stringify would write otherwise, and brackets where they mean nothing.
@@ -202,11 +202,11 @@ test('equal keys deeper down, and keys that differ only in case, are no duplicat
 
 test('nesting is counted in objects and lists, up to the limit and no further', () => {
   const nested = (levels: number) => Buffer.from(`{"a":${'['.repeat(levels - 1)}${']'.repeat(levels - 1)}}`)
-  assert.ok(scanObject(nested(8), 8) instanceof Map)
+  assert.ok(scanObject(nested(8), 8) instanceof Spans)
   assert.equal(scanObject(nested(9), 8), 'too-deep')
   assert.equal(scanObject(Buffer.from('{"a":{"b":{"c":1}}}'), 2), 'too-deep')
-  assert.ok(scanObject(Buffer.from('{"a":"[[[[[[[[","b":"{{{{{{"}'), 2) instanceof Map, 'brackets in a text nest nothing')
-  assert.ok(scanObject(Buffer.from('{"a":[[]],"b":[[]],"c":[[]]}'), 3) instanceof Map, 'what was closed counts no more')
+  assert.ok(scanObject(Buffer.from('{"a":"[[[[[[[[","b":"{{{{{{"}'), 2) instanceof Spans, 'brackets in a text nest nothing')
+  assert.ok(scanObject(Buffer.from('{"a":[[]],"b":[[]],"c":[[]]}'), 3) instanceof Spans, 'what was closed counts no more')
 })
 
 test('millions of brackets are refused at once', () => {
@@ -222,9 +222,30 @@ test('long texts, many keys and runs of backslashes take linear time', () => {
   const long = Buffer.from(`{"a":"${'\\\\'.repeat(2_000_000)}","b":"${'\\"'.repeat(2_000_000)}"}`)
   const many = Buffer.from(`{${Array.from({ length: 200_000 }, (_, n) => `"${n}":${n}`).join(',')}}`)
   const started = performance.now()
-  assert.ok(scanObject(long, DEPTH) instanceof Map)
-  assert.ok(scanObject(many, DEPTH) instanceof Map)
+  assert.ok(scanObject(long, DEPTH) instanceof Spans)
+  assert.ok(scanObject(many, DEPTH) instanceof Spans)
   assert.ok(performance.now() - started < 1_500)
+})
+
+test('members are found by their keys, be they few or many, and a key twice among many is seen', () => {
+  for (const count of [1, 16, 17, 18, 100]) {
+    const numbered = (n: number) => `"k${n}": ${n * 1000}`
+    const text = `{${Array.from({ length: count }, (_, n) => numbered(n)).join(', ')}}`
+    const of = source(text)
+    assert.equal(of.spans.size, count)
+    assert.deepEqual(
+      [...values(of)],
+      Array.from({ length: count }, (_, n) => [`k${n}`, `${n * 1000}`]),
+    )
+    for (let n = 0; n < count; n++) {
+      const { start, end } = of.spans.get(`k${n}`)!
+      assert.equal(at(of, start, end), numbered(n))
+    }
+    assert.equal(of.spans.get(`k${count}`), undefined)
+    assert.ok(!of.spans.has('toString'))
+    const twice = scanObject(Buffer.from(`${text.slice(0, -1)}, "k${count - 1}": 1}`), DEPTH)
+    assert.deepEqual(twice, { duplicate: `k${count - 1}` })
+  }
 })
 
 test('what is no object, or breaks off, is said to be none', () => {

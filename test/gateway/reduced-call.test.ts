@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { Spans } from '../../src/core/json.ts'
 import { chat } from '../../src/dialects/chat/chat.ts'
 import { type Reduction, reducedCall } from '../../src/gateway/reduced-call.ts'
 import { madeCall } from './made.ts'
@@ -35,7 +36,7 @@ test('a call that came in another dialect is one of chat then', () => {
   const call = {
     ...madeCall({ max_tokens: 50 }),
     dialect: 'messages' as const,
-    source: { bytes: Buffer.from('{"own": 1}'), spans: new Map() },
+    source: { bytes: Buffer.from('{"own": 1}'), spans: new Spans() },
   }
   const { call: less } = reducedCall(call, { maxTokens: 5, drop: [] })
   assert.equal(less.dialect, 'chat')

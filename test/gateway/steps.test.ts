@@ -46,7 +46,7 @@ type Begun = ReturnType<typeof begun>
 
 /** Says what goes on after an attempt that failed so. */
 function failed({ gateway, journey }: Begun, target: Target, kind: FaultName, details: FaultDetails = {}): boolean {
-  journey.tried.add(target)
+  journey.tried.push(target)
   journey.attempts.push({ target, outcome: kind, ms: 1 })
   return goesOn(gateway, journey, target, new Fault(kind, details))
 }

@@ -99,7 +99,7 @@ test('a slow reader gets all of a large answer, however long it takes', async ()
   let done = false
   const sent = send(raw, { status: 200, headers: { ...HEADERS }, body: Buffer.alloc(50 * MB, 'x') }, clock, () =>
     assert.fail('it is still there'),
-  ).then(() => (done = true))
+  )!.then(() => (done = true))
   while (!done) {
     await clock.pass(50_000)
     const before = drains

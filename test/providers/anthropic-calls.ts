@@ -6,7 +6,7 @@ import assert from 'node:assert/strict'
 import { it } from 'node:test'
 import type { Abilities, Target } from '../../src/core/attempt.ts'
 import type { ChatBody, ChatCall } from '../../src/core/chat.ts'
-import { scanObject } from '../../src/core/json.ts'
+import { Spans, scanObject } from '../../src/core/json.ts'
 import { anthropic } from '../../src/providers/anthropic/anthropic.ts'
 
 export type Fields = Readonly<Record<string, unknown>>
@@ -14,7 +14,7 @@ export type Fields = Readonly<Record<string, unknown>>
 export function callOf(body: Fields): ChatCall {
   const bytes = Buffer.from(JSON.stringify(body))
   const spans = scanObject(bytes, 128)
-  assert.ok(spans instanceof Map)
+  assert.ok(spans instanceof Spans)
   const chat = body as unknown as ChatBody
   return {
     dialect: 'chat',

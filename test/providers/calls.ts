@@ -1,14 +1,14 @@
 /* Calls and targets for the tests of providers, made the way the gateway makes them. */
 import type { Target } from '../../src/core/attempt.ts'
 import type { ChatBody, ChatCall, DialectName } from '../../src/core/chat.ts'
-import { scanObject } from '../../src/core/json.ts'
+import { Spans, scanObject } from '../../src/core/json.ts'
 import type { Provider, UpstreamFailure, UpstreamRequest } from '../../src/core/provider.ts'
 
 /** A call of a client who wrote exactly this JSON. */
 export function callOf(json: string, dialect: DialectName = 'chat'): ChatCall {
   const bytes = Buffer.from(json)
   const spans = scanObject(bytes, 64)
-  if (!(spans instanceof Map)) throw new Error(`not a body: ${json}`)
+  if (!(spans instanceof Spans)) throw new Error(`not a body: ${json}`)
   const body = JSON.parse(json) as ChatBody
   const stream = body.stream === true
   return {

@@ -21,7 +21,7 @@ export function parseChat(bytes: Buffer): ChatCall {
   if (spans === 'too-deep') {
     throw bad(`The body is nested deeper than ${MAX_DEPTH} levels. Send a flatter one.`, null, 'body_too_deep')
   }
-  if (spans !== 'not-an-object' && !(spans instanceof Map)) {
+  if (spans !== 'not-an-object' && 'duplicate' in spans) {
     const { duplicate } = spans
     throw bad(
       `The key "${duplicate.slice(0, 64)}" stands twice in the body. Send it once.`,

@@ -71,9 +71,10 @@ export function choices(start: Named): Choices {
 
 class AnswerChoices implements Choices {
   private readonly start: Named
-  private readonly states = new Map<number, State>()
   /** Of the first choice, which mostly is the only one. */
   private first: State | undefined
+  /** Those of the others, made with the first of them. */
+  private others: Map<number, State> | undefined
   private isUseful = false
 
   constructor(start: Named) {
@@ -81,16 +82,25 @@ class AnswerChoices implements Choices {
   }
 
   private known(index: number): State | undefined {
-    return index === 0 ? this.first : this.states.get(index)
+    return index === 0 ? this.first : this.others?.get(index)
   }
 
   private stateOf(index: number): State {
     const known = this.known(index)
     if (known !== undefined) return known
     const state: State = { tools: undefined, reason: undefined }
-    this.states.set(index, state)
     if (index === 0) this.first = state
+    else {
+      this.others ??= new Map()
+      this.others.set(index, state)
+    }
     return state
+  }
+
+  /** Those that have begun, the first one first. */
+  private all(): readonly (readonly [index: number, state: State])[] {
+    const first = this.first === undefined ? [] : [[0, this.first] as const]
+    return [...first, ...(this.others ?? [])]
   }
 
   read(index: number, choice: Fields, message: Fields, events: ChatEvent[]): void {
@@ -166,11 +176,13 @@ class AnswerChoices implements Choices {
   }
 
   begun(): number {
-    return this.states.size
+    return (this.first === undefined ? 0 : 1) + (this.others?.size ?? 0)
   }
 
   unfinished(): readonly number[] {
-    return [...this.states].filter(([, state]) => state.reason === undefined).map(([index]) => index)
+    return this.all()
+      .filter(([, state]) => state.reason === undefined)
+      .map(([index]) => index)
   }
 
   hasContent(): boolean {
@@ -178,7 +190,7 @@ class AnswerChoices implements Choices {
   }
 
   allStopped(): boolean {
-    return [...this.states.values()].every(state => state.reason === 'stop')
+    return this.all().every(([, state]) => state.reason === 'stop')
   }
 }
 

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { Spans } from '../../../src/core/json.ts'
 import { openAIFamily, openai } from '../../../src/providers/openai/openai.ts'
 import { callOf, refusal, sent, targetOf } from '../calls.ts'
 
@@ -40,7 +41,7 @@ test('a whole answer is not asked for stream options', () => {
 test('a call of another dialect is written from its body', () => {
   const call = callOf('{"model":"r","messages":[],"stream":true,"x":1}', 'messages')
   const request = openai.encode(
-    { ...call, source: { bytes: Buffer.from('not this'), spans: new Map() } },
+    { ...call, source: { bytes: Buffer.from('not this'), spans: new Spans() } },
     targetOf(openai, 'gpt-4o'),
   )
   assert.deepEqual(JSON.parse(request.body as string), {
