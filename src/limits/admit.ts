@@ -58,6 +58,9 @@ export interface ClientLimitsOptions {
 /** A call may outlast its deadline by the time that its last words take. */
 const LEASE_BEYOND_MS = 60_000
 
+/** Where the store does not know. */
+const letPass = (): Taken => ({ ok: true, remaining: [] })
+
 export function clientLimits(options: ClientLimitsOptions): ClientLimits {
   const { store, clock, client, limits, budget: allotment, onLimited } = options
   const holder = `client:${client}`
@@ -91,13 +94,7 @@ export function clientLimits(options: ClientLimitsOptions): ClientLimits {
 
   const nextTaker = () => `${replica}:${++takers}`
 
-  async function take(taker: string, wants: readonly Want[]): Promise<Taken> {
-    try {
-      return await store.take(taker, wants)
-    } catch {
-      return { ok: true, remaining: [] }
-    }
-  }
+  const take = (taker: string, wants: readonly Want[]): Promise<Taken> => store.take(taker, wants).catch(letPass)
 
   function admitted(taker: string, wants: readonly Want[], sum: SumWant | undefined, taken: Taken): Admission {
     const now = clock.now()

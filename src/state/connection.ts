@@ -9,6 +9,15 @@ import standalone from 'ioredis/built/connectors/StandaloneConnector.js'
 import type { Clock } from '../core/clock.ts'
 import type { RedisAddress } from './redis-url.ts'
 
+/*
+ * ioredis has a class that extends String. V8 makes String.prototype a dictionary for that, as it does with every prototype that is still
+ * being set up, until something is read through an object that inherits from it. Texts are no objects: in the whole process each
+ * `text.charCodeAt(at)` would be a lookup from then on, five times as slow. So something is read through one, a few times more than it takes.
+ */
+const text: object = Object('')
+const read = (from: { readonly charCodeAt?: unknown }) => from.charCodeAt
+for (let times = 0; times < 1_000; times++) read(text)
+
 export interface Connection {
   readonly client: Redis | Cluster
   /** Whether keys lie on several nodes, so that one command reaches keys of one slot only. */

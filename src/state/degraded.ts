@@ -240,13 +240,14 @@ export async function degradedStore({ clock, open, onChange }: DegradedOptions):
       return taken
     },
 
-    async settle(id, wants) {
+    settle(id, wants) {
       const mine = alone.get(id)
       alone.delete(id)
       own.settle(id, wants)
       if (mine === undefined) return tellSettled(id, wants, undefined)
       if (!isSilent() || mine.unsure) return tellSettled(id, wants, mine.atMs)
       pending.spent(wants, mine.atMs)
+      return Promise.resolve()
     },
 
     async forget(keys) {

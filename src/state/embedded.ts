@@ -8,6 +8,7 @@
  * takers that were under way had set aside is not written, so that it is free again when they have died with the process.
  */
 import type { Clock } from '../core/clock.ts'
+import { Passing } from '../core/passing.ts'
 import type { Store, Taken, Want } from '../core/store.ts'
 import { checkTags } from './hash-tag.ts'
 import type { SumsFile } from './sums-file.ts'
@@ -31,7 +32,7 @@ interface Entry {
 
 interface Leases {
   /** Taker's id → when it is forgotten. */
-  readonly holders: Map<string, number>
+  readonly holders: Passing<number>
   /** No holder is to be forgotten before this. */
   soonestAt: number
   expiresAt: number
@@ -61,7 +62,7 @@ export function embeddedStore(clock: Clock, file?: SumsFile): EmbeddedStore {
   const entries = new Map<string, Entry>()
   const rates = new Map<string, Windows>()
   const leases = new Map<string, Leases>()
-  const holdings = new Map<string, Holding>()
+  const holdings = new Passing<Holding>()
   const listeners = new Map<string, Set<(message: string) => void>>()
   /** Keys whose row in the file is not as it should be. */
   const changed = new Set<string>()
@@ -74,7 +75,7 @@ export function embeddedStore(clock: Clock, file?: SumsFile): EmbeddedStore {
 
   function sweep(): void {
     const now = clock.now()
-    for (const { expiresAt, wants } of holdings.values()) {
+    for (const [, { expiresAt, wants }] of holdings) {
       // Nobody will settle it any more: what it took counts as used.
       if (expiresAt <= now) for (const want of wants) if (want.kind === 'sum') hold(want.key, -want.amount)
     }
@@ -155,7 +156,7 @@ export function embeddedStore(clock: Clock, file?: SumsFile): EmbeddedStore {
   function holdersOf(want: Want & { kind: 'lease' }, now: number): Leases {
     let found = leases.get(want.key)
     if (found === undefined) {
-      found = { holders: new Map(), soonestAt: Number.POSITIVE_INFINITY, expiresAt: 0 }
+      found = { holders: new Passing(), soonestAt: Number.POSITIVE_INFINITY, expiresAt: 0 }
       leases.set(want.key, found)
     }
     if (found.soonestAt <= now) forgetHolders(found, now)

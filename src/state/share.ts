@@ -5,6 +5,7 @@
  * spend its share.
  */
 import type { Clock } from '../core/clock.ts'
+import { Passing } from '../core/passing.ts'
 import type { Taken, Want } from '../core/store.ts'
 import type { EmbeddedStore } from './embedded.ts'
 
@@ -46,7 +47,7 @@ const MOST_SUMS = 100_000
 /** @param memory keeps the rates and the leases */
 export function share(memory: EmbeddedStore, clock: Clock): Share {
   const sums = new Map<string, Sum>()
-  const reserved = new Map<string, Reserved>()
+  const reserved = new Passing<Reserved>()
 
   function sumOf(key: string, ttlMs: number): Sum {
     const found = sums.get(key)
