@@ -22,15 +22,18 @@ export interface Asking {
   readonly role: Role | undefined
 }
 
-/** Key and circuit mostly say at once, and what need not be waited for is not: the way through here is that of every call. */
-export function attempt(asking: Asking): Promise<Outcome> {
+/**
+ * Key and circuit mostly say at once, and what need not be waited for is not: the way through here is that of every call. What is passed
+ * over is known at once, too.
+ */
+export function attempt(asking: Asking): Outcome | Promise<Outcome> {
   const { gateway, journey, step } = asking
   // The key before the circuit: a probe must not be wasted on a target that no key can ask.
   const held = gateway.keys.choose(step.target.providerName, journey.tokens)
   return held instanceof Promise ? held.then(known => withKey(asking, known)) : withKey(asking, held)
 }
 
-function withKey(asking: Asking, held: KeyResult): Promise<Outcome> {
+function withKey(asking: Asking, held: KeyResult): Outcome | Promise<Outcome> {
   if (!('key' in held)) return passedOver(asking, 'no-key', held.retryAtMs)
   const { gateway, step, role } = asking
   const { id } = step.target
@@ -40,17 +43,13 @@ function withKey(asking: Asking, held: KeyResult): Promise<Outcome> {
     : admitted(asking, held.key, admission)
 }
 
-function admitted(asking: Asking, key: HeldKey, admission: Admission): Promise<Outcome> {
+function admitted(asking: Asking, key: HeldKey, admission: Admission): Outcome | Promise<Outcome> {
   if ('permit' in admission) return outcomeOf(asking, key, admission.permit)
   key.release({})
   return passedOver(asking, 'circuit-open', admission.retryAtMs)
 }
 
-async function passedOver(
-  { gateway, journey, step: { target } }: Asking,
-  reason: PassedOver,
-  retryAtMs: number | undefined,
-): Promise<Outcome> {
+function passedOver({ gateway, journey, step: { target } }: Asking, reason: PassedOver, retryAtMs: number | undefined): Outcome {
   gateway.ledger.attempted(journey, { target, outcome: `passed-over:${reason}`, ms: 0 })
   return { kind: 'passed-over', reason, ...(retryAtMs !== undefined && { retryAtMs }) }
 }

@@ -22,7 +22,10 @@ export async function firstAnswer(gateway: Gateway, journey: Journey): Promise<A
     else {
       const hedgeMs = hedgeAfterMs(gateway, journey, step.target)
       if (hedgeMs !== undefined) answer = await raced(gateway, journey, step, hedgeMs)
-      else answer = answerOf(gateway, journey, step.target, await attempt(asking(gateway, journey, step, journey.stop)))
+      else {
+        const outcome = attempt(asking(gateway, journey, step, journey.stop))
+        answer = answerOf(gateway, journey, step.target, outcome instanceof Promise ? await outcome : outcome)
+      }
     }
     if (answer !== undefined) return answer
   }
@@ -130,7 +133,7 @@ function begun(gateway: Gateway, journey: Journey, step: Step, role?: Role): Run
   const own = stopper()
   const stop: StopListener = fault => own.stop(fault)
   journey.stop.hear(stop)
-  const outcome = attempt(asking(gateway, journey, step, own, role))
+  const outcome = Promise.resolve(attempt(asking(gateway, journey, step, own, role)))
   // An answer goes on to hear of the journey's end.
   void outcome.then(({ kind }) => kind === 'answered' || journey.stop.unhear(stop))
   return { target: step.target, role, stopper: own, outcome }
