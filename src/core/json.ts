@@ -29,7 +29,7 @@ export class Spans {
   /** Where there are many. */
   private index: Map<string, number> | undefined
 
-  get size(): number {
+  size(): number {
     return this.names.length
   }
 
@@ -145,7 +145,7 @@ export function spliceObject(
 ): Buffer {
   const { bytes } = source
   const cuts: { readonly from: number; readonly to: number; readonly text: string }[] = []
-  const kept = source.spans.size
+  const kept = source.spans.size()
   let removed = 0
   let added = ''
   for (const key in edits) {

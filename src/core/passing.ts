@@ -25,7 +25,7 @@ export class Passing<Value> {
   private newest: Entry<Value> | undefined
   private count = 0
 
-  get size(): number {
+  size(): number {
     return this.count
   }
 

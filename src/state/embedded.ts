@@ -176,7 +176,7 @@ export function embeddedStore(clock: Clock, file?: SumsFile): EmbeddedStore {
   function remaining(want: Want, now: number): { left: number; retryAfterMs: number } {
     if (want.kind === 'lease') {
       const found = holdersOf(want, now)
-      const left = want.limit - found.holders.size
+      const left = want.limit - found.holders.size()
       // One that has settled may have been the soonest.
       if (left < 1) forgetHolders(found, now)
       return { left, retryAfterMs: found.soonestAt - now }

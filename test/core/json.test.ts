@@ -232,7 +232,7 @@ test('members are found by their keys, be they few or many, and a key twice amon
     const numbered = (n: number) => `"k${n}": ${n * 1000}`
     const text = `{${Array.from({ length: count }, (_, n) => numbered(n)).join(', ')}}`
     const of = source(text)
-    assert.equal(of.spans.size, count)
+    assert.equal(of.spans.size(), count)
     assert.deepEqual(
       [...values(of)],
       Array.from({ length: count }, (_, n) => [`k${n}`, `${n * 1000}`]),
