@@ -22,21 +22,16 @@ export interface KeyConfig extends Limits {
 export type KeyChoiceRule = 'least_used' | 'weighted' | 'round_robin'
 export type KeyState = 'ready' | 'resting' | 'retired'
 
-/** What became of a key in the hands of one attempt. */
-export interface KeyUse {
-  /** What the attempt showed about the key; undefined when it was accepted or nothing was learnt. */
-  readonly fault?: Fault | undefined
-  /** Whether the provider answered with it. */
-  readonly accepted?: boolean
-  /** What was really used, where it is known. */
-  readonly tokens?: number | undefined
-}
-
 /** A key in the hands of one attempt; given back once, by `release`. */
 export interface HeldKey {
   readonly name: string
   readonly value: string
-  release(use: KeyUse): void
+  /**
+   * @param fault what the attempt showed about the key; undefined when it was accepted or nothing was learnt
+   * @param accepted whether the provider answered with it
+   * @param tokens what was really used, where it is known
+   */
+  release(result: { readonly fault?: Fault | undefined; readonly accepted?: boolean; readonly tokens?: number | undefined }): void
 }
 
 /** `retryAtMs`: when the first key comes back, in milliseconds since 1970, where that is known. */
@@ -99,43 +94,6 @@ interface Load {
 interface Pool {
   readonly choice: KeyChoiceRule
   readonly keys: readonly PooledKey[]
-}
-
-/** One object for each attempt, and no function that shares its variables. */
-class Held implements HeldKey {
-  readonly name: string
-  readonly value: string
-  readonly provider: string
-  readonly pool: Pool
-  readonly key: PooledKey
-  readonly taker: string | undefined
-  readonly wants: readonly Want[]
-  private readonly givenBack: (held: Held, use: KeyUse) => void
-  private released = false
-
-  constructor(
-    provider: string,
-    pool: Pool,
-    key: PooledKey,
-    taker: string | undefined,
-    wants: readonly Want[],
-    givenBack: (held: Held, use: KeyUse) => void,
-  ) {
-    this.name = key.name
-    this.value = key.value
-    this.provider = provider
-    this.pool = pool
-    this.key = key
-    this.taker = taker
-    this.wants = wants
-    this.givenBack = givenBack
-  }
-
-  release(use: KeyUse): void {
-    if (this.released) return
-    this.released = true
-    this.givenBack(this, use)
-  }
 }
 
 const READY: { readonly state: KeyState; readonly untilMs?: number } = { state: 'ready' }
@@ -264,14 +222,19 @@ function pooled(options: PooledOptions): Keys {
 
   function hold(provider: string, pool: Pool, key: PooledKey, taker: string | undefined, wants: readonly Want[]): HeldKey {
     occupy(key)
-    return new Held(provider, pool, key, taker, wants, givenBack)
-  }
-
-  function givenBack({ provider, pool, key, taker, wants }: Held, { fault, accepted, tokens }: KeyUse): void {
-    key.load.inFlight--
-    if (taker !== undefined) store.settle(taker, limitsUsed(wants, tokens)).catch(() => undefined)
-    if (fault !== undefined) learn(provider, pool, key, fault)
-    else if (accepted) restore(provider, key)
+    let released = false
+    return {
+      name: key.name,
+      value: key.value,
+      release({ fault, accepted, tokens }) {
+        if (released) return
+        released = true
+        key.load.inFlight--
+        if (taker !== undefined) store.settle(taker, limitsUsed(wants, tokens)).catch(() => undefined)
+        if (fault !== undefined) learn(provider, pool, key, fault)
+        else if (accepted) restore(provider, key)
+      },
+    }
   }
 
   function learn(provider: string, pool: Pool, key: PooledKey, fault: Fault): void {

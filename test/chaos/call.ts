@@ -145,7 +145,7 @@ function lackOf(text: string, choices: number): number | 'the rest' | undefined 
   return lacks.length === 0 ? undefined : Math.min(...lacks)
 }
 
-/** So many letters at most are the same at the beginning of two huge answers, or a few more than that. */
+/** Two huge answers begin with fewer equal letters than that. */
 const ALIKE = 32
 
 /**
