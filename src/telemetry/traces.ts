@@ -6,7 +6,7 @@
  * needs no context that follows it around.
  */
 import type { Context, ContextManager, ProxyTracerProvider, Span, SpanContext, Tracer } from '@opentelemetry/api'
-import type { SpanExporter } from '@opentelemetry/sdk-trace'
+import type { BatchSpanProcessorOptions, SpanExporter } from '@opentelemetry/sdk-trace'
 import type { AttemptRecord, Target } from '../core/attempt.ts'
 import type { ChatCall, ChatEvent } from '../core/chat.ts'
 import type { Clock } from '../core/clock.ts'
@@ -63,6 +63,8 @@ const OWN_NAME = 'understudy'
 /** At the end, a collector that does not answer is not waited for longer. */
 const CLOSE_MS = 3_000
 const LONGEST_STATE = 512
+/** Spans that wait for 512 of their kind, the SDK's default, grow old on a busy gateway, and then it is a full collection that has to find them. */
+const BATCH_SPANS = 128
 
 /** Undefined when nobody wants traces. What the variables say of endpoint, headers, sampler, batches and resource is obeyed by the SDK. */
 export async function startTraces({
@@ -78,7 +80,7 @@ export async function startTraces({
   const isNamed = Boolean(env.OTEL_EXPORTER_OTLP_ENDPOINT || env.OTEL_EXPORTER_OTLP_TRACES_ENDPOINT)
   if (isOff || (settings === undefined && !isNamed)) return undefined
 
-  const [api, { NodeSDK }, { AlwaysOnSampler, ParentBasedSampler }] = await Promise.all([
+  const [api, { NodeSDK }, { AlwaysOnSampler, BatchSpanProcessor, ParentBasedSampler }] = await Promise.all([
     import('@opentelemetry/api'),
     import('@opentelemetry/sdk-node'),
     import('@opentelemetry/sdk-trace'),
@@ -87,7 +89,7 @@ export async function startTraces({
   const bySample = settings !== undefined && !env.OTEL_TRACES_SAMPLER
   const isTitled = Boolean(env.OTEL_SERVICE_NAME) || /(^|,)\s*service\.name=/.test(env.OTEL_RESOURCE_ATTRIBUTES ?? '')
   const sdk = new NodeSDK({
-    traceExporter: exporter,
+    spanProcessors: [new BatchSpanProcessor({ exporter, ...batches(env) })],
     metricReaders: [],
     logRecordProcessors: [],
     textMapPropagator: null,
@@ -226,7 +228,28 @@ function tracesUrl(endpoint: string): string {
   return url.href
 }
 
-/** Tells once that the collector does not take what it is sent, and once that it does again. */
+/** The variables that the SDK reads for an exporter whose batches it sets up by itself. What is no number is as good as not there. */
+const BATCHES = [
+  ['MAX_QUEUE_SIZE', 'maxQueueSize'],
+  ['SCHEDULE_DELAY', 'scheduledDelayMillis'],
+  ['EXPORT_TIMEOUT', 'exportTimeoutMillis'],
+  ['MAX_EXPORT_BATCH_SIZE', 'maxExportBatchSize'],
+] as const
+
+function batches(env: TraceOptions['env']): Omit<BatchSpanProcessorOptions, 'exporter'> {
+  const options: Omit<BatchSpanProcessorOptions, 'exporter'> = { maxExportBatchSize: BATCH_SPANS }
+  for (const [name, option] of BATCHES) {
+    const asked = Number.parseFloat(env[`OTEL_BSP_${name}`] ?? '')
+    if (asked >= 0) options[option] = asked
+  }
+  return options
+}
+
+/**
+ * Tells once that the collector does not take what it is sent, and once that it does again. A batch counts as done when it is on its way, so
+ * that a collector that is far away, or slow, does not get one batch in the time of each of its answers: the exporter itself bounds how many
+ * are under way (30), and waits for them at the end.
+ */
 function telling(exporter: SpanExporter, log: Log, redact: (text: string) => string): SpanExporter {
   let away = false
   return {
@@ -236,8 +259,8 @@ function telling(exporter: SpanExporter, log: Log, redact: (text: string) => str
         if (failed && !away) log.warn('traces', { collector: 'away', detail: redact(reasonOf(result.error)) })
         if (!failed && away) log.info('traces', { collector: 'back' })
         away = failed
-        done(result)
       })
+      done({ code: 0 })
     },
     shutdown: () => exporter.shutdown(),
     forceFlush: async () => exporter.forceFlush?.(),

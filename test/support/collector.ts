@@ -26,12 +26,15 @@ export interface Collector {
   requests(): readonly { readonly path: string; readonly type: string | undefined; readonly body: string }[]
   /** From now on it answers so. */
   answers(status: number): void
+  /** From now on it keeps its answers to itself, until what this returns is called. */
+  hold(): () => void
   close(): Promise<void>
 }
 
 export async function collector(): Promise<Collector> {
   const requests: { path: string; type: string | undefined; body: string }[] = []
   let status = 200
+  let held: (() => void)[] | undefined
   const server = createServer((request, response) => {
     const chunks: Buffer[] = []
     request.on('data', chunk => chunks.push(chunk))
@@ -40,7 +43,9 @@ export async function collector(): Promise<Collector> {
         const body = Buffer.concat(chunks).toString('utf8')
         requests.push({ path: request.url!, type: request.headers['content-type'], body })
       }
-      response.writeHead(status, { 'content-type': 'application/json' }).end('{}')
+      const answer = () => void response.writeHead(status, { 'content-type': 'application/json' }).end('{}')
+      if (held === undefined) answer()
+      else held.push(answer)
     })
   })
   await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
@@ -50,6 +55,13 @@ export async function collector(): Promise<Collector> {
     requests: () => requests,
     answers(now) {
       status = now
+    },
+    hold() {
+      held = []
+      return () => {
+        for (const answer of held ?? []) answer()
+        held = undefined
+      }
     },
     close() {
       server.closeAllConnections()

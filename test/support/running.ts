@@ -58,7 +58,7 @@ export async function running(yaml: string, options: RunningOptions = {}): Promi
   const traces = await startTraces({
     random: Math.random,
     settings: config.telemetry.traces,
-    env: { OTEL_EXPORTER_OTLP_PROTOCOL: 'http/json' },
+    env: { ...process.env, OTEL_EXPORTER_OTLP_PROTOCOL: 'http/json' },
     version: 'test',
     clock,
     log: logged,

@@ -90,6 +90,12 @@ describe('the variables of OpenTelemetry', () => {
     assert.equal((await served({ OTEL_TRACES_SAMPLER: 'always_on' }, none)).length, 1)
   })
 
+  it('say how many spans are sent at once, and are passed by where they are no number', async () => {
+    const settings = { endpoint: sink.url, sample: 1 }
+    assert.equal((await served({ OTEL_BSP_MAX_EXPORT_BATCH_SIZE: '1' }, settings)).length, 2)
+    assert.equal((await served({ OTEL_BSP_MAX_EXPORT_BATCH_SIZE: 'many' }, settings)).length, 1)
+  })
+
   it('OTEL_SDK_DISABLED switches off what the configuration switches on', async () => {
     assert.deepEqual(await served({ OTEL_SDK_DISABLED: 'true' }, { endpoint: sink.url, sample: 1 }), [])
   })

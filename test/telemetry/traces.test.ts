@@ -266,6 +266,25 @@ describe('a collector that is away', () => {
     }
   })
 
+  it('is sent the next batch before it has answered the last one, and nothing is lost at the end', async () => {
+    const sink = await collector()
+    const gateway = await running(config(sink.url))
+    const release = sink.hold()
+    const calls = 150
+    try {
+      for (let n = 0; n < calls; n++) await (await gateway.call({ model: 'tagged', messages: HELLO })).arrayBuffer()
+      await until('two batches have come', () => sink.requests().length >= 2)
+      assert.ok(sink.spans().length < 2 * calls)
+      release()
+    } finally {
+      await gateway.close()
+      await sink.close()
+    }
+    const ids = sink.spans().map(({ spanId }) => spanId)
+    assert.equal(new Set(ids).size, 2 * calls)
+    assert.equal(ids.length, 2 * calls)
+  })
+
   it('does not hold up the end', async () => {
     const gateway = await running(config('http://127.0.0.1:1'))
     await (await gateway.call({ model: 'a', messages: HELLO })).json()
