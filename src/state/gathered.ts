@@ -61,15 +61,18 @@ interface Batch {
 const MOST_TOGETHER = 64
 
 export function gathered({ prefix, spread, count }: GatheredOptions): Gathered {
-  /** By hash tag, or all under one name where everything may go together. */
-  const batches = new Map<string, Batch>()
+  /**
+   * By hash tag, or all under one name where everything may go together. A new map each time: one that is cleared leads the collector from
+   * each of its tables to the next, and so from every batch that there was to the one after it.
+   */
+  let batches = new Map<string, Batch>()
   let willSend = false
 
   function send(): void {
     if (batches.size === 0) return
-    const all = [...batches.values()]
-    batches.clear()
-    for (const batch of all) void sendOne(batch)
+    const all = batches
+    batches = new Map()
+    for (const batch of all.values()) void sendOne(batch)
   }
 
   function sendInTurn(): void {
