@@ -228,19 +228,22 @@ function tracesUrl(endpoint: string): string {
   return url.href
 }
 
-/** The variables that the SDK reads for an exporter whose batches it sets up by itself. What is no number is as good as not there. */
+/**
+ * The variables that the SDK reads for an exporter whose batches it sets up by itself, and the least that each may be: with batches of no
+ * spans it would go on for ever. What is less, or no number, is as good as not there.
+ */
 const BATCHES = [
-  ['MAX_QUEUE_SIZE', 'maxQueueSize'],
-  ['SCHEDULE_DELAY', 'scheduledDelayMillis'],
-  ['EXPORT_TIMEOUT', 'exportTimeoutMillis'],
-  ['MAX_EXPORT_BATCH_SIZE', 'maxExportBatchSize'],
+  ['MAX_QUEUE_SIZE', 'maxQueueSize', 0],
+  ['SCHEDULE_DELAY', 'scheduledDelayMillis', 0],
+  ['EXPORT_TIMEOUT', 'exportTimeoutMillis', 0],
+  ['MAX_EXPORT_BATCH_SIZE', 'maxExportBatchSize', 1],
 ] as const
 
 function batches(env: TraceOptions['env']): Omit<BatchSpanProcessorOptions, 'exporter'> {
   const options: Omit<BatchSpanProcessorOptions, 'exporter'> = { maxExportBatchSize: BATCH_SPANS }
-  for (const [name, option] of BATCHES) {
-    const asked = Number.parseFloat(env[`OTEL_BSP_${name}`] ?? '')
-    if (asked >= 0) options[option] = asked
+  for (const [name, option, least] of BATCHES) {
+    const asked = Number.parseInt(env[`OTEL_BSP_${name}`] ?? '', 10)
+    if (asked >= least) options[option] = asked
   }
   return options
 }

@@ -45,6 +45,8 @@ export interface RunningOptions {
   /** One that it shares with others. */
   readonly store?: Store
   readonly slowSenders?: ServerOptions['slowSenders']
+  /** OpenTelemetry's variables. */
+  readonly otel?: Readonly<Record<string, string>>
 }
 
 export async function running(yaml: string, options: RunningOptions = {}): Promise<Running> {
@@ -58,7 +60,7 @@ export async function running(yaml: string, options: RunningOptions = {}): Promi
   const traces = await startTraces({
     random: Math.random,
     settings: config.telemetry.traces,
-    env: { ...process.env, OTEL_EXPORTER_OTLP_PROTOCOL: 'http/json' },
+    env: { OTEL_EXPORTER_OTLP_PROTOCOL: 'http/json', ...options.otel },
     version: 'test',
     clock,
     log: logged,

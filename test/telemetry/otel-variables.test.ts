@@ -90,10 +90,11 @@ describe('the variables of OpenTelemetry', () => {
     assert.equal((await served({ OTEL_TRACES_SAMPLER: 'always_on' }, none)).length, 1)
   })
 
-  it('say how many spans are sent at once, and are passed by where they are no number', async () => {
+  it('say how many spans are sent at once, and are passed by where that is no number or none', async () => {
     const settings = { endpoint: sink.url, sample: 1 }
     assert.equal((await served({ OTEL_BSP_MAX_EXPORT_BATCH_SIZE: '1' }, settings)).length, 2)
-    assert.equal((await served({ OTEL_BSP_MAX_EXPORT_BATCH_SIZE: 'many' }, settings)).length, 1)
+    for (const size of ['many', '0', '0.5'])
+      assert.equal((await served({ OTEL_BSP_MAX_EXPORT_BATCH_SIZE: size }, settings)).length, 1, size)
   })
 
   it('OTEL_SDK_DISABLED switches off what the configuration switches on', async () => {

@@ -239,9 +239,7 @@ describe('sampling', () => {
 describe('a collector that is away', () => {
   it('costs the log one line for each outage, and the calls nothing', async () => {
     const sink = await collector()
-    process.env.OTEL_BSP_SCHEDULE_DELAY = '20'
-    const gateway = await running(config(sink.url))
-    delete process.env.OTEL_BSP_SCHEDULE_DELAY
+    const gateway = await running(config(sink.url), { otel: { OTEL_BSP_SCHEDULE_DELAY: '20' } })
     const lines = () => gateway.logs().filter(({ msg }) => msg === 'traces')
     const call = async () => assert.equal((await gateway.call({ model: 'b', messages: HELLO })).status, 200)
     try {
