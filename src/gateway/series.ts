@@ -4,7 +4,8 @@
  * that something is counted in it, and no sooner.
  */
 import type { Target } from '../core/attempt.ts'
-import type { Metrics, Tally, Timing } from '../telemetry/metrics.ts'
+import type { Metrics } from '../telemetry/metrics.ts'
+import type { Tally, Timing } from '../telemetry/tallies.ts'
 import { labelOf } from './targets.ts'
 
 /** Tries of a target that had the same outcome. */

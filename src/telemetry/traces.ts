@@ -66,7 +66,7 @@ const LONGEST_STATE = 512
 /** Spans that wait for 512 of their kind, the SDK's default, grow old on a busy gateway, and then it is a full collection that has to find them. */
 const BATCH_SPANS = 128
 
-/** Undefined when nobody wants traces. What the variables say of endpoint, headers, sampler, batches and resource is obeyed by the SDK. */
+/** Undefined when nobody wants traces. What the variables say of endpoint, headers, sampler and resource is obeyed by the SDK. */
 export async function startTraces({
   settings,
   env,
