@@ -18,7 +18,8 @@ export interface CallTold {
   readonly route: string | undefined
   readonly client: string | undefined
   readonly tags: Readonly<Record<string, string>> | undefined
-  readonly call: ChatCall | undefined
+  readonly model: string | undefined
+  readonly stream: boolean | undefined
   /** Who answered, as `provider/model`. */
   readonly target: string | undefined
   readonly level: Level
@@ -41,7 +42,7 @@ export interface Failed {
 const CHAT = 'chat'
 
 export function callTold(told: CallTold): Told & { readonly failed: Failed } {
-  const { requestId, status, ending, route, client, tags = {}, call, target, level, cache, attempts, costUsd } = told
+  const { requestId, status, ending, route, client, tags = {}, model, stream, target, level, cache, attempts, costUsd } = told
   const attributes: Attributes = {
     'gen_ai.operation.name': CHAT,
     'http.response.status_code': status,
@@ -50,10 +51,8 @@ export function callTold(told: CallTold): Told & { readonly failed: Failed } {
     'understudy.level': level,
     'understudy.attempts': attempts,
   }
-  if (call !== undefined) {
-    attributes['gen_ai.request.model'] = call.model
-    attributes['understudy.stream'] = call.stream
-  }
+  if (model !== undefined) attributes['gen_ai.request.model'] = model
+  if (stream !== undefined) attributes['understudy.stream'] = stream
   if (route !== undefined) attributes['understudy.route'] = route
   if (client !== undefined) attributes['understudy.client'] = client
   if (target !== undefined) attributes['understudy.target'] = target
@@ -71,15 +70,27 @@ export function callTold(told: CallTold): Told & { readonly failed: Failed } {
   return { name: route === undefined ? CHAT : `${CHAT} ${route}`, attributes, failed }
 }
 
+/** What of a request is told; the request itself is let go. */
+export interface Asked {
+  readonly stream: boolean
+  /** As they came, of any type. */
+  readonly most: unknown
+  readonly temperature: unknown
+  readonly topP: unknown
+}
+
+export function askedOf({ body, stream }: ChatCall): Asked {
+  return { stream, most: body.max_completion_tokens ?? body.max_tokens, temperature: body.temperature, topP: body.top_p }
+}
+
 /** What is known of an attempt when it begins. */
-export function attemptBegun(target: Target, { body, stream }: ChatCall): Told {
+export function attemptBegun(target: Target, { stream, most, temperature, topP }: Asked): Told {
   const { model } = target
   const attributes: Attributes = { ...ofTarget(target) }
   if (stream) attributes['gen_ai.request.stream'] = true
-  const most = body.max_completion_tokens ?? body.max_tokens
   if (typeof most === 'number') attributes['gen_ai.request.max_tokens'] = most
-  if (typeof body.temperature === 'number') attributes['gen_ai.request.temperature'] = body.temperature
-  if (typeof body.top_p === 'number') attributes['gen_ai.request.top_p'] = body.top_p
+  if (typeof temperature === 'number') attributes['gen_ai.request.temperature'] = temperature
+  if (typeof topP === 'number') attributes['gen_ai.request.top_p'] = topP
   return { name: `${CHAT} ${model}`, attributes }
 }
 

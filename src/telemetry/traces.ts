@@ -5,25 +5,15 @@
  * registered for the whole process and no library is patched: every span is begun and ended by name, with its parent, so that running code
  * needs no context that follows it around.
  */
-import type { Context, ContextManager, ProxyTracerProvider, Span, SpanContext, Tracer } from '@opentelemetry/api'
-import type { BatchSpanProcessorOptions, SpanExporter } from '@opentelemetry/sdk-trace'
+import type { Context, ContextManager, ProxyTracerProvider, SpanContext } from '@opentelemetry/api'
+import type { SpanExporter } from '@opentelemetry/sdk-trace'
 import type { AttemptRecord, Target } from '../core/attempt.ts'
 import type { ChatCall, ChatEvent } from '../core/chat.ts'
 import type { Clock } from '../core/clock.ts'
-import {
-  type AnswerSeen,
-  type Attributes,
-  attemptBegun,
-  attemptOver,
-  type CallTold,
-  callTold,
-  type Failed,
-  seeEvents,
-} from './call-spans.ts'
+import type { Attributes, CallTold } from './call-spans.ts'
 import type { Log } from './log.ts'
-
-/** The headers of a request, names in lower case: `traceparent` and `tracestate` say which trace it belongs to. */
-export type TraceHeaders = Readonly<Record<string, string | string[] | undefined>>
+import { Ids, Spans } from './spans.ts'
+import { headersOf, parentOf, type TraceHeaders } from './traceparent.ts'
 
 export interface Traces {
   /** Undefined: there is nothing to write down and nothing to hand on. */
@@ -62,7 +52,6 @@ export interface TraceOptions {
 const OWN_NAME = 'understudy'
 /** At the end, a collector that does not answer is not waited for longer. */
 const CLOSE_MS = 3_000
-const LONGEST_STATE = 512
 /** Spans that wait for 512 of their kind, the SDK's default, grow old on a busy gateway, and then it is a full collection that has to find them. */
 const BATCH_SPANS = 128
 
@@ -80,16 +69,19 @@ export async function startTraces({
   const isNamed = Boolean(env.OTEL_EXPORTER_OTLP_ENDPOINT || env.OTEL_EXPORTER_OTLP_TRACES_ENDPOINT)
   if (isOff || (settings === undefined && !isNamed)) return undefined
 
-  const [api, { NodeSDK }, { AlwaysOnSampler, BatchSpanProcessor, ParentBasedSampler }] = await Promise.all([
+  const [api, { NodeSDK }, { AlwaysOnSampler, BatchSpanProcessor, ParentBasedSampler, RandomIdGenerator }] = await Promise.all([
     import('@opentelemetry/api'),
     import('@opentelemetry/sdk-node'),
     import('@opentelemetry/sdk-trace'),
   ])
+  const bounds = batches(env)
+  const ids = new Ids(new RandomIdGenerator())
   const exporter = telling(await exporterOf(settings?.endpoint, env), log, redact)
   const bySample = settings !== undefined && !env.OTEL_TRACES_SAMPLER
   const isTitled = Boolean(env.OTEL_SERVICE_NAME) || /(^|,)\s*service\.name=/.test(env.OTEL_RESOURCE_ATTRIBUTES ?? '')
   const sdk = new NodeSDK({
-    spanProcessors: [new BatchSpanProcessor({ exporter, ...batches(env) })],
+    spanProcessors: [new BatchSpanProcessor({ exporter, ...bounds })],
+    idGenerator: ids,
     metricReaders: [],
     logRecordProcessors: [],
     textMapPropagator: null,
@@ -105,17 +97,18 @@ export async function startTraces({
   api.trace.disable()
   api.context.disable()
 
+  const spans = new Spans({ api, tracer, ids, clock, redact, together: Math.min(bounds.maxExportBatchSize, bounds.maxQueueSize) })
+
   return {
-    begin: (headers, startedAtMs, startedTicks) => {
+    begin(headers, startedAtMs, startedTicks) {
       const parent = parentOf(api, headers)
-      if (parent === undefined && bySample && random() >= settings.sample) return undefined
-      const context = parent === undefined ? api.ROOT_CONTEXT : api.trace.setSpanContext(api.ROOT_CONTEXT, parent)
-      const span = tracer.startSpan('chat', { kind: api.SpanKind.SERVER, startTime: startedAtMs }, context)
-      if (!span.isRecording()) return parent && handedOn(parent)
-      return written({ api, tracer, span, redact, startedAtMs, at: () => startedAtMs + clock.ticks() - startedTicks })
+      if (!bySample) return spans.ask(parent, startedAtMs, startedTicks) ?? (parent && handedOn(parent))
+      const isWanted = parent === undefined ? random() < settings.sample : (parent.traceFlags & api.TraceFlags.SAMPLED) !== 0
+      return isWanted ? spans.begin(parent, startedAtMs, startedTicks) : parent && handedOn(parent)
     },
     close: () =>
       new Promise(resolve => {
+        spans.makeAll()
         const cancel = clock.after(CLOSE_MS, resolve)
         sdk
           .shutdown()
@@ -128,85 +121,10 @@ export async function startTraces({
   }
 }
 
-type Api = typeof import('@opentelemetry/api')
-
-interface Writing {
-  readonly api: Api
-  readonly tracer: Tracer
-  readonly span: Span
-  readonly redact: (text: string) => string
-  readonly startedAtMs: number
-  /** Now, in milliseconds since 1970, as far from the call's beginning as it really is. */
-  readonly at: () => number
-}
-
-function written({ api, tracer, span, redact, startedAtMs, at }: Writing): CallTrace {
-  const below = api.trace.setSpan(api.ROOT_CONTEXT, span)
-
-  function end(ending: Span, { type, message }: Failed, endedAtMs: number): void {
-    if (type !== undefined) {
-      ending.setStatus({ code: api.SpanStatusCode.ERROR, ...(message !== undefined && { message: redact(message) }) })
-    }
-    ending.end(endedAtMs)
-  }
-
-  return {
-    id: span.spanContext().traceId,
-    attempt(target, call) {
-      const { name, attributes } = attemptBegun(target, call)
-      // Its attributes are given all at once, at its end: the SDK copies what it is given, at its beginning twice.
-      const own = tracer.startSpan(name, { kind: api.SpanKind.CLIENT, startTime: at() }, below)
-      const seen: AnswerSeen = { reasons: new Map() }
-      return {
-        headers: headersOf(own.spanContext()),
-        saw: events => seeEvents(seen, events),
-        over(record, firstContentMs) {
-          const told = attemptOver(record, seen, call.stream ? firstContentMs : undefined)
-          own.setAttributes({ ...attributes, ...told.attributes })
-          end(own, told.failed, at())
-        },
-      }
-    },
-    event: (name, attributes) => void span.addEvent(name, attributes, at()),
-    end(call, ms) {
-      const endedAtMs = startedAtMs + ms
-      const { name, attributes, failed } = callTold(call)
-      span.updateName(name)
-      span.setAttributes(attributes)
-      if (call.cache !== undefined) span.addEvent('understudy.cache', { result: call.cache }, endedAtMs)
-      if (call.level !== 'normal') span.addEvent('understudy.level', { level: call.level }, endedAtMs)
-      end(span, failed, endedAtMs)
-    },
-  }
-}
-
 /** A trace that somebody else writes down, or nobody: it goes on as it came. */
 function handedOn(parent: SpanContext): CallTrace {
   const attempt: AttemptTrace = { headers: headersOf(parent), saw() {}, over() {} }
   return { id: undefined, attempt: () => attempt, event() {}, end() {} }
-}
-
-function headersOf({ traceId, spanId, traceFlags, traceState }: SpanContext): readonly string[] {
-  const flags = (traceFlags & 0xff).toString(16).padStart(2, '0')
-  const state = traceState?.serialize() ?? ''
-  return ['traceparent', `00-${traceId}-${spanId}-${flags}`, ...(state === '' ? [] : ['tracestate', state])]
-}
-
-/** As W3C's Trace Context has it; later versions begin with the same fields. What is not of that form is as good as not there. */
-const TRACEPARENT = /^(?!ff)([\da-f]{2})-((?!0{32})[\da-f]{32})-((?!0{16})[\da-f]{16})-([\da-f]{2})(-.*)?$/
-
-function parentOf({ createTraceState }: Api, { traceparent, tracestate }: TraceHeaders): SpanContext | undefined {
-  if (typeof traceparent !== 'string') return undefined
-  const match = TRACEPARENT.exec(traceparent)
-  if (match === null || (match[1] === '00' && match[5] !== undefined)) return undefined
-  const state = Array.isArray(tracestate) ? tracestate.join(',') : tracestate
-  return {
-    traceId: match[2]!,
-    spanId: match[3]!,
-    traceFlags: Number.parseInt(match[4]!, 16) & 1,
-    isRemote: true,
-    ...(state !== undefined && state.length <= LONGEST_STATE && { traceState: createTraceState(state) }),
-  }
 }
 
 /** To the collector of the configuration in JSON, to that of the variables in protobuf, unless these say otherwise. */
@@ -229,23 +147,20 @@ function tracesUrl(endpoint: string): string {
 }
 
 /**
- * The variables that the SDK reads for an exporter whose batches it sets up by itself, and the least that each may be: with batches of no
- * spans it would go on for ever. What is less, or no number, is as good as not there.
+ * How the SDK is to send: as it is used to, but for the size of a batch, unless the variables that it would read itself say otherwise. With
+ * batches of no spans it would go on for ever; what is less than it may be, or no number, is as good as not there.
  */
-const BATCHES = [
-  ['MAX_QUEUE_SIZE', 'maxQueueSize', 0],
-  ['SCHEDULE_DELAY', 'scheduledDelayMillis', 0],
-  ['EXPORT_TIMEOUT', 'exportTimeoutMillis', 0],
-  ['MAX_EXPORT_BATCH_SIZE', 'maxExportBatchSize', 1],
-] as const
-
-function batches(env: TraceOptions['env']): Omit<BatchSpanProcessorOptions, 'exporter'> {
-  const options: Omit<BatchSpanProcessorOptions, 'exporter'> = { maxExportBatchSize: BATCH_SPANS }
-  for (const [name, option, least] of BATCHES) {
-    const asked = Number.parseInt(env[`OTEL_BSP_${name}`] ?? '', 10)
-    if (asked >= least) options[option] = asked
+function batches(env: TraceOptions['env']) {
+  const asked = (name: string, least: number, otherwise: number) => {
+    const number = Number.parseInt(env[`OTEL_BSP_${name}`] ?? '', 10)
+    return number >= least ? number : otherwise
   }
-  return options
+  return {
+    maxQueueSize: asked('MAX_QUEUE_SIZE', 0, 2_048),
+    maxExportBatchSize: asked('MAX_EXPORT_BATCH_SIZE', 1, BATCH_SPANS),
+    scheduledDelayMillis: asked('SCHEDULE_DELAY', 0, 5_000),
+    exportTimeoutMillis: asked('EXPORT_TIMEOUT', 0, 30_000),
+  }
 }
 
 /**

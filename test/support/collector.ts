@@ -24,6 +24,8 @@ export interface Collector {
   spans(): readonly SeenSpan[]
   /** All requests, as they came. */
   requests(): readonly { readonly path: string; readonly type: string | undefined; readonly body: string }[]
+  /** How many have come, taken or not. */
+  tries(): number
   /** From now on it answers so. */
   answers(status: number): void
   /** From now on it keeps its answers to itself, until what this returns is called. */
@@ -34,11 +36,13 @@ export interface Collector {
 export async function collector(): Promise<Collector> {
   const requests: { path: string; type: string | undefined; body: string }[] = []
   let status = 200
+  let tries = 0
   let held: (() => void)[] | undefined
   const server = createServer((request, response) => {
     const chunks: Buffer[] = []
     request.on('data', chunk => chunks.push(chunk))
     request.on('end', () => {
+      tries++
       if (status === 200) {
         const body = Buffer.concat(chunks).toString('utf8')
         requests.push({ path: request.url!, type: request.headers['content-type'], body })
@@ -53,6 +57,7 @@ export async function collector(): Promise<Collector> {
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
     spans: () => requests.filter(({ type }) => type === 'application/json').flatMap(({ body }) => spansIn(JSON.parse(body))),
     requests: () => requests,
+    tries: () => tries,
     answers(now) {
       status = now
     },

@@ -87,7 +87,13 @@ describe('the variables of OpenTelemetry', () => {
     const settings = { endpoint: sink.url, sample: 1 }
     assert.deepEqual(await served({ OTEL_TRACES_SAMPLER: 'always_off' }, settings), [])
     const none = { endpoint: sink.url, sample: 0 }
+    const known = sink.spans().length
     assert.equal((await served({ OTEL_TRACES_SAMPLER: 'always_on' }, none)).length, 1)
+    const spans = sink.spans().slice(known)
+    const [server, client] = [2, 3].map(wanted => spans.find(({ kind }) => kind === wanted)!)
+    assert.equal(client!.parentSpanId, server!.spanId)
+    assert.equal(client!.traceId, server!.traceId)
+    assert.equal(server!.name, 'chat r')
   })
 
   it('say how many spans are sent at once, and are passed by where that is no number or none', async () => {

@@ -247,8 +247,9 @@ describe('a collector that is away', () => {
       await call()
       await until('it is told', () => lines().length === 1)
       for (let n = 0; n < 3; n++) {
+        const tried = sink.tries()
         await call()
-        await new Promise(resolve => setTimeout(resolve, 60))
+        await until('it is tried', () => sink.tries() > tried)
       }
       assert.deepEqual(
         lines().map(({ level, collector: is, detail }) => ({ level, is, detail })),
@@ -281,6 +282,17 @@ describe('a collector that is away', () => {
     const ids = sink.spans().map(({ spanId }) => spanId)
     assert.equal(new Set(ids).size, 2 * calls)
     assert.equal(ids.length, 2 * calls)
+  })
+
+  it('loses nothing where few spans may wait, though many end together', async () => {
+    const sink = await collector()
+    const gateway = await running(config(sink.url), { otel: { OTEL_BSP_MAX_QUEUE_SIZE: '4' } })
+    const calls = 50
+    const call = async () => (await gateway.call({ model: 'tagged', messages: HELLO })).arrayBuffer()
+    await Promise.all(Array.from({ length: calls }, call))
+    await gateway.close()
+    await sink.close()
+    assert.equal(new Set(sink.spans().map(({ spanId }) => spanId)).size, 2 * calls)
   })
 
   it('does not hold up the end', async () => {
