@@ -87,9 +87,11 @@ class Trying implements StreamSource {
     this.permit = permit
     this.relayed = target.provider.dialect === journey.call!.dialect
     this.kind = kindOf(call)
-    this.times = watch(gateway.clock, target.timeouts, journey.deadlineTicks, journey.tried.length === 0, this.stop)
+    const { clock } = gateway
+    this.begunTicks = clock.ticks()
+    const isFirst = journey.tried.length === 0
+    this.times = watch(clock, this.begunTicks, target.timeouts, journey.deadlineTicks, isFirst, this.stop)
     stop.hear(this.stop)
-    this.begunTicks = gateway.clock.ticks()
     this.pace = gateway.paces.begun(target.id, this.kind)
     this.traced = journey.trace?.attempt(target, call)
     gateway.ledger.inFlight(target, 1)

@@ -20,18 +20,20 @@ export interface Watch {
 const SLACK_MS = 1
 
 /**
+ * @param startedTicks when the attempt began
  * @param onFault told at most once, and never before this function or `begun` has returned: who starts a watch may not be ready to be stopped
  * @param deadlineTicks the call's own deadline
  * @param hadWholeDeadline whether this attempt had the call's whole time to itself; if not, running into the deadline is not its fault
  */
 export function watch(
   clock: Clock,
+  startedTicks: number,
   timeouts: Timeouts,
   deadlineTicks: number,
   hadWholeDeadline: boolean,
   onFault: (fault: Fault) => void,
 ): Watch {
-  return new Watching(clock, timeouts, deadlineTicks, hadWholeDeadline, onFault)
+  return new Watching(clock, startedTicks, timeouts, deadlineTicks, hadWholeDeadline, onFault)
 }
 
 class Watching implements Watch {
@@ -40,7 +42,7 @@ class Watching implements Watch {
   private readonly deadlineTicks: number
   private readonly hadWholeDeadline: boolean
   private readonly onFault: (fault: Fault) => void
-  private readonly startedAt: number
+  private readonly startedTicks: number
   private hasBegun = false
   private isWaiting = true
   private waitingSince: number
@@ -54,6 +56,7 @@ class Watching implements Watch {
 
   constructor(
     clock: Clock,
+    startedTicks: number,
     timeouts: Timeouts,
     deadlineTicks: number,
     hadWholeDeadline: boolean,
@@ -64,9 +67,9 @@ class Watching implements Watch {
     this.deadlineTicks = deadlineTicks
     this.hadWholeDeadline = hadWholeDeadline
     this.onFault = onFault
-    this.startedAt = clock.ticks()
-    this.waitingSince = this.startedAt
-    this.arm(this.startedAt)
+    this.startedTicks = startedTicks
+    this.waitingSince = startedTicks
+    this.arm(startedTicks)
   }
 
   waiting(nowTicks: number): void {
@@ -87,11 +90,11 @@ class Watching implements Watch {
   }
 
   private totalDue(): number {
-    return this.startedAt + this.timeouts.totalMs
+    return this.startedTicks + this.timeouts.totalMs
   }
 
   private silenceDue(now: number): number {
-    if (!this.hasBegun) return this.startedAt + this.timeouts.firstTokenMs
+    if (!this.hasBegun) return this.startedTicks + this.timeouts.firstTokenMs
     return (this.isWaiting ? this.waitingSince : now) + this.timeouts.idleMs
   }
 

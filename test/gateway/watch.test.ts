@@ -18,7 +18,14 @@ function watched({ deadlineMs = NEVER, hadWholeDeadline = true, timeouts = {} }:
   const faults: string[] = []
   const onFault = (fault: Fault) =>
     void faults.push(`${clock.ticks()} ${fault.kind}${fault.details.blameless ? ' blameless' : ''}: ${fault.details.detail}`)
-  const times: Watch = watch(clock, { ...TIMEOUTS, ...timeouts }, clock.ticks() + deadlineMs, hadWholeDeadline, onFault)
+  const times: Watch = watch(
+    clock,
+    clock.ticks(),
+    { ...TIMEOUTS, ...timeouts },
+    clock.ticks() + deadlineMs,
+    hadWholeDeadline,
+    onFault,
+  )
   return { clock, faults, times }
 }
 
@@ -154,7 +161,7 @@ test('a timer that comes a little early is no reason to go on waiting', async ()
   const clock = heldClock()
   const faults: number[] = []
   const early = { ...clock, after: (ms: number, run: () => void) => clock.after(ms - 0.7, run) }
-  watch(early, TIMEOUTS, NEVER, true, () => void faults.push(clock.ticks()))
+  watch(early, early.ticks(), TIMEOUTS, NEVER, true, () => void faults.push(clock.ticks()))
   await clock.pass(10_000)
   assert.deepEqual(faults, [2_999.3])
 })
@@ -162,7 +169,7 @@ test('a timer that comes a little early is no reason to go on waiting', async ()
 test('a deadline that is over already is told, but not before the watch is in the hands of who started it', async () => {
   const clock = heldClock()
   let told = 0
-  const times: Watch = watch(clock, TIMEOUTS, clock.ticks() - 5, true, () => {
+  const times: Watch = watch(clock, clock.ticks(), TIMEOUTS, clock.ticks() - 5, true, () => {
     told++
     times.stop()
   })
