@@ -5,18 +5,15 @@
  */
 import type { Config } from '../config/schema.ts'
 import { systemClock } from '../core/clock.ts'
-import { stopper } from '../core/stop.ts'
-import { chat } from '../dialects/chat/chat.ts'
-import { type Assembled, assemble } from '../gateway/assemble.ts'
-import { ANYBODY } from '../gateway/clients.ts'
-import { arrive, identify, serve } from '../gateway/journey.ts'
-import { candidates, type Route } from '../gateway/routes.ts'
+import { assemble } from '../gateway/assemble.ts'
+import type { Route } from '../gateway/routes.ts'
 import type { Simulator } from '../simulator/simulator.ts'
 import { embeddedStore } from '../state/embedded.ts'
 import { log } from '../telemetry/log.ts'
 import { metrics } from '../telemetry/metrics.ts'
+import { type Called, called, candidatesOf, type Scene } from './drill-calls.ts'
 import { simulators } from './simulators.ts'
-import { type SkippingClock, skippingClock } from './skipping-clock.ts'
+import { skippingClock } from './skipping-clock.ts'
 
 export type Break = 'down' | 'silent'
 
@@ -109,22 +106,6 @@ function scenariosOf({ routes, providers }: Config): readonly Scenario[] {
   ]
 }
 
-interface Scene {
-  readonly clock: SkippingClock
-  readonly assembled: Assembled
-  readonly broken: ReadonlySet<string>
-  /** The simulators that break, and the others. */
-  readonly breaking: readonly Simulator[]
-  readonly well: readonly Simulator[]
-}
-
-interface Called {
-  readonly isAnswered: boolean
-  readonly by: string | undefined
-  readonly provider: string | undefined
-  readonly ms: number
-}
-
 /** Its keys are made up. */
 const unchanged = (text: string) => text
 
@@ -177,9 +158,6 @@ async function play(
   }
 }
 
-/** A route with a star is asked for by some name. */
-const CARRIED = 'drill'
-const candidatesOf = (route: Route) => candidates(route, CARRIED, ANYBODY)
 const servesUsually = ({ broken }: Scene, calls: readonly Called[]) => calls.some(({ provider }) => broken.has(provider ?? ''))
 
 interface Outage {
@@ -216,54 +194,6 @@ async function comeback(scene: Scene, routes: readonly Route[], { providers }: C
     clock.skip(CALL_EVERY_MS)
   }
   return back
-}
-
-async function called(scene: Scene, route: Route, times: number): Promise<readonly Called[]> {
-  const calls: Called[] = []
-  for (let time = 0; time < times; time++) {
-    const call = callOne(scene, route)
-    while (!(await over(call))) if (onlySilence(scene)) scene.clock.skipToNext()
-    calls.push(await call)
-  }
-  return calls
-}
-
-const LOOK_EVERY_MS = 15
-
-/** Whether it is over; looks again after a moment. */
-function over(call: Promise<unknown>): Promise<boolean> {
-  return new Promise(resolve => {
-    const cancel = systemClock.after(LOOK_EVERY_MS, () => resolve(false))
-    void call.finally(() => {
-      cancel()
-      resolve(true)
-    })
-  })
-}
-
-/** Nobody is about to say anything: whoever was asked and is well has answered. */
-const onlySilence = ({ breaking, well }: Scene) =>
-  breaking.some(({ counts }) => counts.open > 0) && well.every(({ counts }) => counts.open === 0)
-
-let calls = 0
-
-/** One call on the path that a client's takes, whole and streamed by turns; no two are the same, or a cache would answer. */
-async function callOne({ clock, assembled: { gateway } }: Scene, route: Route): Promise<Called> {
-  const number = ++calls
-  const startedTicks = clock.ticks()
-  const journey = arrive(gateway, undefined, stopper())
-  identify(gateway, journey, undefined)
-  const model = route.name.replace('*', CARRIED)
-  const body = { model, stream: number % 2 === 0, messages: [{ role: 'user', content: `Drill, call ${number}` }] }
-  const { stream } = await serve(gateway, chat, journey, {}, Buffer.from(JSON.stringify(body)))
-  if (stream !== undefined) await new Promise<void>(end => stream.flow({ write: () => true, end }))
-  const { ending, answeredBy, shownTarget } = journey
-  return {
-    isAnswered: ending?.kind === 'complete' || ending?.kind === 'recovered',
-    by: shownTarget ?? answeredBy?.id,
-    provider: answeredBy?.providerName,
-    ms: clock.ticks() - startedTicks,
-  }
 }
 
 function finding(
