@@ -1,11 +1,14 @@
 /* Several workers behind one listener, as processes, with a real Redis between them. */
 import assert from 'node:assert/strict'
-import { readFile } from 'node:fs/promises'
+import { spawn } from 'node:child_process'
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
 import { callLoad } from '../support/call-load.ts'
 import { noRedis, type RedisServer, startRedis } from '../support/redis-server.ts'
 import { readStream, until } from '../support/running.ts'
-import { during, LISTEN, type Started } from '../support/started.ts'
+import { during, LISTEN, MAIN, type Started } from '../support/started.ts'
 
 const TEXT = 'one two three four five'
 const PER_SECOND = 80
@@ -159,6 +162,26 @@ routes: {r: {targets: [p/m], fallbacks: [other/m]}}
       for (const pid of pids) assert.throws(() => process.kill(pid, 0))
       assert.equal(gateway.logs().filter(({ msg }) => msg === 'call').length, 5)
     }))
+
+  test('one that ends before it is ready, for whatever reason, ends all with an error', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'understudy-test-'))
+    const file = join(folder, 'understudy.yaml')
+    await writeFile(file, yaml())
+    const endings = { 'process.exit(0)': 70, "process.kill(process.pid, 'SIGKILL')": 70, 'process.exit(3)': 3 }
+    for (const [ending, expected] of Object.entries(endings)) {
+      const loaded = `data:text/javascript,if (process.argv[1].endsWith('worker.ts')) ${ending}`
+      const child = spawn(process.execPath, ['--import', loaded, MAIN, 'serve', '--config', file], {
+        env: { PATH: process.env.PATH },
+        stdio: ['ignore', 'pipe', 'inherit'],
+      })
+      let out = ''
+      child.stdout.on('data', chunk => (out += chunk))
+      const code = await new Promise(resolve => child.once('close', resolve))
+      assert.equal(code, expected, ending)
+      assert.match(out, /"msg":"worker (ended|not ready)"/, ending)
+    }
+    await rm(folder, { recursive: true })
+  })
 
   test('a second signal means now, and a primary that is killed leaves nobody behind', async () => {
     await during(yaml(', drain: 1m', 'script: [{stall_after: 2}]'), async gateway => {

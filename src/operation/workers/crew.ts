@@ -7,6 +7,7 @@ import type { Socket } from 'node:net'
 import type { Clock } from '../../core/clock.ts'
 import type { Log } from '../../telemetry/log.ts'
 import { mergedSnapshot, type Snapshot } from '../../telemetry/snapshots.ts'
+import { EXIT } from '../exit.ts'
 import type { Ended, Member } from './member.ts'
 import type { Answers, Question } from './messages.ts'
 
@@ -141,7 +142,10 @@ export function crew({ size, clock, log, enlist }: CrewOptions): Crew {
       await Promise.all(
         Array.from({ length: size }, async () => {
           const one = await add()
-          if ('code' in one) throw one.code ?? 1
+          if (!('code' in one)) return
+          // Why it could not begin has been said by the worker itself, unless it went in peace: then nobody has, and it must not look well.
+          if (one.code === 0) log.error('worker not ready', { code: one.code, signal: one.signal })
+          throw one.code || EXIT.software
         }),
       )
     },

@@ -85,7 +85,6 @@ export async function serveWithWorkers(options: ServeOptions, started: Config, s
   const adminUrl = await admin
     .listen(started.admin.listen)
     .catch((error: Error) => fail(EXIT.unavailable, `admin.listen: ${error.message}`))
-  // Why it could not begin has been said by the worker itself.
   await workers.begin().catch((code: number) => process.exit(code))
   if (greeting !== undefined) process.stdout.write(greeting(publicUrl, adminUrl))
   else logged.info('ready', { version, config: file, listen: publicUrl, admin: adminUrl, workers: size })
