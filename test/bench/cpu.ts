@@ -3,7 +3,7 @@
  * is loaded into it for that alone.
  */
 import type { ChildProcess } from 'node:child_process'
-import { existsSync, readFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
 
 export const HAS_PROC = existsSync('/proc/self/stat')
 /** USER_HZ: 100 on every Linux that Node runs on. */
@@ -31,4 +31,26 @@ export async function cpuMicros(child: ChildProcess): Promise<number> {
     child.on('message', hear)
     child.send('cpu')
   })
+}
+
+/** CPU time of a process and of all that it has started, where the kernel tells who that is; elsewhere its own. */
+export async function cpuMicrosOfAll(child: ChildProcess): Promise<number> {
+  const own = await cpuMicros(child)
+  if (!HAS_PROC) return own
+  const others = childrenOf(child.pid!).map(pid => cpuMicros({ pid } as ChildProcess))
+  return (await Promise.all(others)).reduce((sum, each) => sum + each, own)
+}
+
+function childrenOf(pid: number): readonly number[] {
+  const parentOf = (id: string) => {
+    try {
+      const stat = readFileSync(`/proc/${id}/stat`, 'latin1')
+      return Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[1])
+    } catch {
+      return undefined
+    }
+  }
+  return readdirSync('/proc')
+    .filter(name => /^\d+$/.test(name) && parentOf(name) === pid)
+    .map(Number)
 }

@@ -8,6 +8,7 @@
  *   --clients N        (4,000)
  *   --at-once N        calls at a time at the peak (64)
  *   --latency MS       what the provider takes for an answer (0); more calls at once are the peak then
+ *   --workers N        of the gateway (1), which share their state by a Redis on this machine; memory is told of one process, and so not then
  *   --insist           they do not wait after a refusal
  *   --new              their connections are made when the flood begins, but for those of the peak
  */
@@ -15,8 +16,9 @@ import { connect, type Socket } from 'node:net'
 import { setTimeout as pause } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
 import { gatewayProcess } from '../support/gateway-process.ts'
+import { startRedis } from '../support/redis-server.ts'
 import { children } from './children.ts'
-import { cpuMicros } from './cpu.ts'
+import { cpuMicrosOfAll } from './cpu.ts'
 
 const { values: options } = parseArgs({
   options: {
@@ -24,6 +26,7 @@ const { values: options } = parseArgs({
     clients: { type: 'string' },
     'at-once': { type: 'string', default: '64' },
     latency: { type: 'string', default: '0' },
+    workers: { type: 'string', default: '1' },
     insist: { type: 'boolean' },
     new: { type: 'boolean' },
   },
@@ -37,7 +40,10 @@ const upstream = await own.heard(
   own.start('upstream', './upstream.ts', [options.latency]),
   (message: { port?: number }) => message.port,
 )
+const workers = Number(options.workers)
+const redis = workers > 1 ? await startRedis() : undefined
 const gateway = await gatewayProcess({
+  ...(redis !== undefined && { server: { listen: '127.0.0.1:0', workers }, state: { redis: redis.url } }),
   providers: { p: { type: 'openai-compatible', base_url: `http://127.0.0.1:${upstream}/v1` } },
   routes: { r: ['p/m'] },
 })
@@ -110,7 +116,8 @@ function line(opened: (line: Line) => void): void {
       refused = chunk.toString('latin1', 9, 12) === '503'
       const head = chunk.toString('latin1', 0, 1_024)
       const told = /content-length: (\d+)/i.exec(head)
-      waitMs = Number(/retry-after-ms: (\d+)/i.exec(head)?.[1])
+      // Only who is drained, at the end, is not told.
+      waitMs = Number(/retry-after-ms: (\d+)/i.exec(head)?.[1] ?? 1_000)
       length = told === null ? 0 : head.indexOf('\r\n\r\n') + 4 + Number(told[1])
     }
     got += chunk.length
@@ -140,16 +147,19 @@ interface Rates {
 
 async function window(ms: number): Promise<Counted & Rates> {
   counts = fresh()
-  const cpuBefore = await cpuMicros(gateway.child)
+  const cpuBefore = await cpuMicrosOfAll(gateway.child)
   const beganAt = performance.now()
   await pause(ms)
   const seconds = (performance.now() - beganAt) / 1_000
-  const cpuSeconds = ((await cpuMicros(gateway.child)) - cpuBefore) / 1e6
+  const cpuSeconds = ((await cpuMicrosOfAll(gateway.child)) - cpuBefore) / 1e6
   const { answered } = counts
   return { ...counts, perSecond: answered / seconds, perCpuSecond: answered / cpuSeconds, cpus: cpuSeconds / seconds }
 }
 
-const megabytes = async () => `${Math.round((await gateway.memory()).residentBytes / 1024 ** 2)} MB resident`
+async function tellMemory(): Promise<void> {
+  if (workers === 1)
+    process.stdout.write(`memory: ${Math.round((await gateway.memory()).residentBytes / 1024 ** 2)} MB resident\n`)
+}
 
 function told(name: string, { perSecond, perCpuSecond, cpus, answeredMs, refusedMs, broken }: Counted & Rates): void {
   const quantile = (of: number[], part: number) => of.sort((a, b) => a - b)[Math.floor(part * of.length)]?.toFixed(1) ?? '–'
@@ -168,7 +178,7 @@ for (const fleet = options.new ? AT_ONCE : CLIENTS; open < fleet; ) {
 await pause(LEAD_IN_MS)
 const peak = await window(WINDOW_MS)
 told('peak', peak)
-process.stdout.write(`memory: ${await megabytes()}\n`)
+await tellMemory()
 offer(peak.perSecond * 4)
 await pause(LEAD_IN_MS)
 const flood = await window(WINDOW_MS)
@@ -179,6 +189,7 @@ process.stdout.write(
 )
 offer(peak.perSecond / 2)
 for (const second of ['the first second', 'the next']) told(`half the peak, ${second}`, await window(1_000))
-process.stdout.write(`memory: ${await megabytes()}\n`)
+await tellMemory()
 await gateway.stop()
+await redis?.stop()
 process.exit(0)

@@ -5,8 +5,7 @@
  */
 
 import type { ChildProcess } from 'node:child_process'
-import { readdirSync, readFileSync } from 'node:fs'
-import { cpuMicros } from './cpu.ts'
+import { cpuMicrosOfAll } from './cpu.ts'
 import { median, type Run } from './table.ts'
 
 const SIZES = [1, 2] as const
@@ -26,10 +25,10 @@ export async function scalingSection(start: (workers: number) => Promise<Scaled>
     const [rates, costs]: [number[], number[]] = [[], []]
     await scaled.window()
     for (let run = 0; run < RUNS; run++) {
-      const before = await all(scaled.child)
+      const before = await cpuMicrosOfAll(scaled.child)
       const { calls, ms } = await scaled.window()
       rates.push((calls / ms) * 1_000)
-      costs.push(((await all(scaled.child)) - before) / calls)
+      costs.push(((await cpuMicrosOfAll(scaled.child)) - before) / calls)
     }
     await scaled.stop()
     lines.push(
@@ -37,25 +36,4 @@ export async function scalingSection(start: (workers: number) => Promise<Scaled>
     )
   }
   return `whole call, 1 KB, as many as can be answered, by workers\n${lines.join('')}`
-}
-
-/** CPU time of a process and of all that it has started, where the kernel tells who that is. */
-async function all(child: ChildProcess): Promise<number> {
-  const own = await cpuMicros(child)
-  const others = childrenOf(child.pid!).map(pid => cpuMicros({ pid } as ChildProcess))
-  return (await Promise.all(others)).reduce((sum, each) => sum + each, own)
-}
-
-function childrenOf(pid: number): readonly number[] {
-  const parentOf = (id: string) => {
-    try {
-      const stat = readFileSync(`/proc/${id}/stat`, 'latin1')
-      return Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[1])
-    } catch {
-      return undefined
-    }
-  }
-  return readdirSync('/proc')
-    .filter(name => /^\d+$/.test(name) && parentOf(name) === pid)
-    .map(Number)
 }

@@ -20,5 +20,5 @@ process.on('message', async message => {
     waitsFor: process.getActiveResourcesInfo().toSorted(),
   })
 })
-// It does not keep the process alive.
-process.channel?.unref()
+// It does not keep the process alive; that of a worker, which is loaded with it as well, has to.
+if (process.argv[1]?.endsWith('main.ts')) process.channel?.unref()
