@@ -106,7 +106,7 @@ export const ROWS: readonly Row[] = [
   {
     ...CALLS,
     name: "whole call, primary's circuit open, fallback answers",
-    mostRelays: 1.9,
+    mostRelays: 1.8,
     body: conversation(FAILOVER, 1_000),
   },
   {
@@ -119,7 +119,7 @@ export const ROWS: readonly Row[] = [
   {
     ...CALLS,
     name: 'whole call, with a client’s limits and budget in Redis on the same machine',
-    mostRelays: 2.7,
+    mostRelays: 2.5,
     body: conversation(SAME_DIALECT, 1_000),
     limited: true,
   },
