@@ -230,7 +230,7 @@ function skipSpace(bytes: Uint8Array, from: number): number {
 }
 
 /** Longer parts of a text are none of their own: they keep all of it in memory as long as they live. */
-const LONGEST_COPIED = 12
+export const LONGEST_COPIED = 12
 
 /** The offset of the quote that closes the string opened at `open`; -1 when there is none. */
 export function closingQuote(text: string, open: number): number {

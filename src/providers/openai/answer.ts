@@ -7,6 +7,7 @@ import { Fault } from '../../core/fault.ts'
 import { asObject, tryParse } from '../../core/json.ts'
 import type { Decoded, Decoder, Frame } from '../../core/provider.ts'
 import { classifyBy, type Rule } from '../kit/failure.ts'
+import { Alike } from './alike.ts'
 import { type Choices, choices as newChoices } from './choices.ts'
 import { failureOfFinish } from './finish.ts'
 import { usageOf } from './usage.ts'
@@ -51,6 +52,7 @@ export function answerDecoder(traits: AnswerTraits): Decoder {
 
 class AnswerDecoder implements Decoder {
   private readonly traits: AnswerTraits
+  private readonly alike = new Alike()
   private choices: Choices | undefined
   private started = false
   private done = false
@@ -67,14 +69,18 @@ class AnswerDecoder implements Decoder {
       this.done = true
       return 'done'
     }
+    const known = frame.event === undefined ? this.alike.read(written) : undefined
+    if (known !== undefined && !this.choices!.hasFinished(known.choice)) return [known]
     const parsed = tryParse(written)
     const chunk = asObject(parsed)
     if (frame.event === 'error' || (chunk !== undefined && hasError(chunk))) throw errorInside(parsed, written, this.traits)
     if (chunk === undefined) return 'malformed'
-    return this.readChunk(chunk)
+    const decoded = this.readChunk(chunk)
+    if (known === undefined && frame.event === undefined) this.alike.learn(written, decoded, other => this.readChunk(other))
+    return decoded
   }
 
-  private readChunk(chunk: Fields): Decoded {
+  private readChunk(chunk: Fields): Exclude<Decoded, string> {
     const events: ChatEvent[] = []
     const list = Array.isArray(chunk.choices) ? chunk.choices : []
     const id = text(chunk.id)
