@@ -75,6 +75,11 @@ export interface ChatCall {
   readonly wantsUsage: boolean
   readonly body: ChatBody
   /**
+   * The body for who looks at fields, at types, and at what is ASCII: other texts have one character for each of their bytes. It is there at
+   * once, while the body itself is only made when somebody asks for it, and for a call that is passed on nobody does.
+   */
+  readonly shape: ChatBody
+  /**
    * What the client already has of the answer: the provider is to go on from there, in its own way, and only those that can
    * (`Provider.prefill`) are ever asked.
    */

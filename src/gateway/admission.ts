@@ -33,7 +33,7 @@ export async function admit(gateway: Gateway, journey: Journey, limits: ClientLi
 const LONG_ANSWER = 4_096
 
 function reservation(prices: Prices, call: ChatCall, targets: readonly Target[]): Reservation {
-  const { n, max_completion_tokens: longest, max_tokens: longestOf } = call.body
+  const { n, max_completion_tokens: longest, max_tokens: longestOf } = call.shape
   const stated = longest ?? longestOf ?? undefined
   const input = estimatedInputTokens(call)
   let mostUsd = 0

@@ -122,7 +122,8 @@ function edited(call: ChatCall, edits: Edits): ChatCall {
   for (const field in edits) if (edits[field] === undefined) delete body[field]
   const { source: _, ...rest } = call
   // In any other dialect the client's own bytes say what has been taken out.
-  const made = { ...rest, dialect: 'chat', body: body as ChatBody, [MADE_OF]: { call, edits, source: undefined } } as const
+  const whole = body as ChatBody
+  const made = { ...rest, dialect: 'chat', body: whole, shape: whole, [MADE_OF]: { call, edits, source: undefined } } as const
   return Object.defineProperty(made, 'source', SOURCE) as Edited
 }
 

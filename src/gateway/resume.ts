@@ -123,13 +123,14 @@ function callFor({ call, malformed }: Journey, had: Had, target: Target, kind: R
   const { provider, abilities } = target
   // A beginning that an event is missing from is none to go on with.
   if (malformed > 0 || beginning === '' || provider.prefill === undefined || abilities.prefill !== true) return undefined
-  const begun = { ...withRest(call!, had.text.length), prefill: beginning }
+  const rest = withRest(call!, had.text.length)
+  const begun = { ...rest, body: rest.body, prefill: beginning }
   return provider.refuses(begun, target) === undefined ? begun : undefined
 }
 
 /** The call with what is left of its limit, where it names one: what the client has counts, though another model has said it. */
 function withRest(call: ChatCall, characters: number): ChatCall {
-  const limit = call.body.max_completion_tokens ?? call.body.max_tokens
+  const limit = call.shape.max_completion_tokens ?? call.shape.max_tokens
   if (typeof limit !== 'number') return call
   return reducedCall(call, { maxTokens: Math.max(1, limit - tokensOf(characters)), drop: [] }).call
 }

@@ -216,11 +216,11 @@ export interface Needs {
 }
 
 export function needsOf(call: ChatCall): Needs {
-  const { body } = call
+  const { shape } = call
   const features: Feature[] = []
-  if ((body.tools?.length ?? 0) > 0) features.push('tools')
-  if (body.response_format?.type === 'json_schema') features.push('json_schema')
-  const hasImage = body.messages.some(
+  if ((shape.tools?.length ?? 0) > 0) features.push('tools')
+  if (shape.response_format?.type === 'json_schema') features.push('json_schema')
+  const hasImage = shape.messages.some(
     ({ content }) => Array.isArray(content) && content.some((part: { type: string }) => part.type === 'image_url'),
   )
   if (hasImage) features.push('vision')

@@ -79,8 +79,8 @@ export interface Asked {
   readonly topP: unknown
 }
 
-export function askedOf({ body, stream }: ChatCall): Asked {
-  return { stream, most: body.max_completion_tokens ?? body.max_tokens, temperature: body.temperature, topP: body.top_p }
+export function askedOf({ shape, stream }: ChatCall): Asked {
+  return { stream, most: shape.max_completion_tokens ?? shape.max_tokens, temperature: shape.temperature, topP: shape.top_p }
 }
 
 /** What is known of an attempt when it begins. */

@@ -9,10 +9,10 @@ const TOKENS_PER_ENCLOSURE = 1_000
 /** How long an answer is whose call does not limit it: a guess, where none is no guess at all. */
 const TYPICAL_ANSWER_TOKENS = 500
 
-export function estimatedInputTokens({ source, body }: ChatCall): number {
+export function estimatedInputTokens({ source, shape }: ChatCall): number {
   let bytes = source.bytes.length
   let enclosures = 0
-  for (const { content } of body.messages) {
+  for (const { content } of shape.messages) {
     if (typeof content === 'string' || !content) continue
     for (const part of content) {
       if (part.type === 'text') continue
@@ -42,8 +42,8 @@ export function estimatedAnswerTokens(call: ChatCall): number {
   return answerTokens(call, TYPICAL_ANSWER_TOKENS)
 }
 
-function answerTokens({ body }: ChatCall, unlimited: number): number {
-  return (body.max_completion_tokens ?? body.max_tokens ?? unlimited) * (body.n ?? 1)
+function answerTokens({ shape }: ChatCall, unlimited: number): number {
+  return (shape.max_completion_tokens ?? shape.max_tokens ?? unlimited) * (shape.n ?? 1)
 }
 
 /** Tokens of a text of which only the length is known. */

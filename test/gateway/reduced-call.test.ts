@@ -33,8 +33,10 @@ test('a number longer than ours keeps its digits', () => {
 })
 
 test('a call that came in another dialect is one of chat then', () => {
+  const made = madeCall({ max_tokens: 50 })
   const call = {
-    ...madeCall({ max_tokens: 50 }),
+    ...made,
+    body: made.body,
     dialect: 'messages' as const,
     source: { bytes: Buffer.from('{"own": 1}'), spans: new Spans() },
   }

@@ -22,6 +22,7 @@ export function callOf(body: Fields): ChatCall {
     stream: body.stream === true,
     wantsUsage: false,
     body: chat,
+    shape: JSON.parse(bytes.toString('latin1')) as ChatBody,
     source: { bytes, spans },
   }
 }

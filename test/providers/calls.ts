@@ -17,6 +17,7 @@ export function callOf(json: string, dialect: DialectName = 'chat'): ChatCall {
     stream,
     wantsUsage: body.stream_options?.include_usage === true,
     body,
+    shape: JSON.parse(bytes.toString('latin1')) as ChatBody,
     source: { bytes, spans },
   }
 }

@@ -5,7 +5,7 @@
 import { isAscii, isUtf8 } from 'node:buffer'
 import type { ChatBody, ChatCall } from '../../core/chat.ts'
 import { Fault } from '../../core/fault.ts'
-import { asObject, scanObject, tryParse } from '../../core/json.ts'
+import { asObject, type JsonObjectSource, scanObject, tryParse } from '../../core/json.ts'
 
 /** Deeper than any honest tool schema, and shallow enough to be parsed at once. */
 const MAX_DEPTH = 128
@@ -13,7 +13,6 @@ const MAX_DEPTH = 128
 const MODEL_NAME = /^[\x21-\x7e]{1,256}$/
 
 export function parseChat(bytes: Buffer): ChatCall {
-  // Most calls are: then one text serves for both, and a large one is decoded once.
   const isPlain = isAscii(bytes)
   if (!isPlain && !isUtf8(bytes)) throw bad('The body is not valid UTF-8. Send JSON in UTF-8.', null, 'invalid_encoding')
   const text = bytes.toString('latin1')
@@ -30,19 +29,36 @@ export function parseChat(bytes: Buffer): ChatCall {
     )
   }
   // Only what was scanned to its end is parsed: the rest could be nested as deep as it is long.
-  const body = spans === 'not-an-object' ? undefined : asObject(tryParse(isPlain ? text : bytes.toString('utf8')))
-  if (body === undefined || spans === 'not-an-object') {
+  const shape = spans === 'not-an-object' ? undefined : asObject(tryParse(text))
+  if (shape === undefined || spans === 'not-an-object') {
     throw bad('The body is not a JSON object. Send one with "model" and "messages".', null, 'invalid_json')
   }
-  check(body)
-  const chat = body as ChatBody
-  return {
-    dialect: 'chat',
-    model: chat.model,
-    stream: chat.stream === true,
-    wantsUsage: chat.stream_options?.include_usage === true,
-    body: chat,
-    source: { bytes, spans },
+  check(shape)
+  return new ReadCall(shape as ChatBody, { bytes, spans }, isPlain)
+}
+
+/** A copy of its fields has no body. */
+class ReadCall implements ChatCall {
+  readonly dialect = 'chat'
+  readonly model: string
+  readonly stream: boolean
+  readonly wantsUsage: boolean
+  readonly shape: ChatBody
+  readonly source: JsonObjectSource
+  private made: ChatBody | undefined
+
+  constructor(shape: ChatBody, source: JsonObjectSource, isPlain: boolean) {
+    this.model = shape.model
+    this.stream = shape.stream === true
+    this.wantsUsage = shape.stream_options?.include_usage === true
+    this.shape = shape
+    this.source = source
+    this.made = isPlain ? shape : undefined
+  }
+
+  get body(): ChatBody {
+    this.made ??= JSON.parse(this.source.bytes.toString('utf8')) as ChatBody
+    return this.made
   }
 }
 

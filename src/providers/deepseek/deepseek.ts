@@ -23,13 +23,13 @@ export const deepseek = openAIFamily({
   renames: { max_completion_tokens: 'max_tokens', user: 'user_id' },
   // What has been said cannot be thought about any more.
   prefill: { answers: 'continued', message: { prefix: true }, call: { thinking: { type: 'disabled' } }, basePath: betaPath },
-  adjust: ({ body }) => {
-    const effort = EFFORTS[body.reasoning_effort ?? '']
+  adjust: ({ shape }) => {
+    const effort = EFFORTS[shape.reasoning_effort ?? '']
     return effort === undefined ? {} : { reasoning_effort: effort }
   },
-  messages: ({ body }) => [
+  messages: ({ shape }) => [
     roleAs('developer', 'system'),
-    thoughtsAs('reasoning_content', asObject(body.thinking)?.type !== 'disabled'),
+    thoughtsAs('reasoning_content', asObject(shape.thinking)?.type !== 'disabled'),
   ],
 })
 

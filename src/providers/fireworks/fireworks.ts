@@ -8,8 +8,8 @@ export const fireworks = openAIFamily({
   baseUrl: 'https://api.fireworks.ai/inference/v1',
   abilities: knownFrom(OPEN_TEXT_ONLY),
   cannot: ['audio output'],
-  adjust: ({ body }) => {
-    const effort = EFFORTS[body.reasoning_effort ?? '']
+  adjust: ({ shape }) => {
+    const effort = EFFORTS[shape.reasoning_effort ?? '']
     return effort === undefined ? {} : { reasoning_effort: effort }
   },
   rules: [{ status: 412, message: /suspended/i, fault: 'upstream-quota-exhausted' }],

@@ -21,7 +21,7 @@ export function begun(call: ChatCall): ChatBody {
 /** Why no model can go on with the answer to this call; undefined when it has not begun, or when it can. */
 export function whyNotBegun(call: ChatCall): string | undefined {
   if (beginningOf(call) === undefined) return undefined
-  const { response_format: format, tool_choice: choice } = call.body
+  const { response_format: format, tool_choice: choice } = call.shape
   if (format?.type === 'json_object' || format?.type === 'json_schema') return 'the rest of an answer as JSON'
   return readToolChoice(choice).mode === 'required' ? 'the rest of an answer that has to call a tool' : undefined
 }

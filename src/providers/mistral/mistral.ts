@@ -69,8 +69,8 @@ export const mistral = openAIFamily({
   ],
 })
 
-function adjust({ body }: ChatCall): Edits {
-  const { temperature, reasoning_effort: effort, service_tier: tier } = body
+function adjust({ shape }: ChatCall): Edits {
+  const { temperature, reasoning_effort: effort, service_tier: tier } = shape
   return {
     ...(typeof temperature === 'number' && temperature > HIGHEST_TEMPERATURE ? { temperature: HIGHEST_TEMPERATURE } : {}),
     // It knows "none" and "high", and nothing between.

@@ -14,7 +14,7 @@ export const moonshot = openAIFamily({
   cannot: ['log probabilities', 'audio output'],
   prefill: { answers: 'continued', message: { partial: true } },
   drops: ['logit_bias', 'seed', 'service_tier'],
-  adjust: ({ body: { temperature } }) =>
+  adjust: ({ shape: { temperature } }) =>
     typeof temperature === 'number' && temperature > HIGHEST_TEMPERATURE ? { temperature: HIGHEST_TEMPERATURE } : {},
   messages: [roleAs('developer', 'system'), thoughtsAs('reasoning_content', false)],
   rules: [{ code: /^rate_limit_reached_error$/, fault: 'upstream-rate-limited' }],

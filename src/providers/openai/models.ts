@@ -19,7 +19,7 @@ const SAMPLING = ['temperature', 'top_p', 'logprobs', 'top_logprobs', 'logit_bia
 export function refusedFields(call: ChatCall, model: string): readonly string[] {
   if (SEARCH.test(model)) return ['temperature', 'n', 'presence_penalty', 'frequency_penalty']
   if (!REASONING.test(model)) return []
-  return CAN_STOP_REASONING.test(model) && call.body.reasoning_effort === 'none' ? [] : SAMPLING
+  return CAN_STOP_REASONING.test(model) && call.shape.reasoning_effort === 'none' ? [] : SAMPLING
 }
 
 /** Fields that this model knows under another name. */

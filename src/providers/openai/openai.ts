@@ -105,7 +105,7 @@ export function openAIFamily(relative: Relative): Provider {
     framing: 'sse',
     authorize: (key): Readonly<Record<string, string>> => (key === '' ? {} : { authorization: `Bearer ${key}` }),
     refuses: (call, target) =>
-      inability(call.body, relative.cannot ?? []) ?? whyNotBegun(call) ?? relative.refuses?.(call, target),
+      inability(call.shape, relative.cannot ?? []) ?? whyNotBegun(call) ?? relative.refuses?.(call, target),
     encode,
     decode: body => decodeAnswer(body, traits),
     decoder: () => answerDecoder(traits),
@@ -133,43 +133,47 @@ function editsOf(
   call: ChatCall,
   target: Target,
 ): { readonly edits: Edits; readonly leftOut: readonly string[] } {
-  const { body } = call
+  const { shape } = call
   const edits: Record<string, unknown> = { model: target.model }
   const leftOut: string[] = []
   const leave = (field: string) => {
     edits[field] = undefined
-    if (!isDefault(field, body[field])) leftOut.push(field)
+    if (!isDefault(field, shape[field])) leftOut.push(field)
   }
-  if ((body.stream ?? false) !== call.stream) edits.stream = call.stream
+  if ((shape.stream ?? false) !== call.stream) edits.stream = call.stream
   if (relative.usageUnasked === true) {
-    if (body.stream_options !== undefined) edits.stream_options = undefined
-  } else if (call.stream && body.stream_options?.include_usage !== true) {
-    edits.stream_options = { ...body.stream_options, include_usage: true }
+    if (shape.stream_options !== undefined) edits.stream_options = undefined
+  } else if (call.stream && shape.stream_options?.include_usage !== true) {
+    edits.stream_options = { ...(shape.stream_options && call.body.stream_options), include_usage: true }
   }
   const renames = resolved(relative.renames, call, target) ?? {}
   for (const from in renames) {
     const to = renames[from]!
-    if (body[from] === undefined) continue
-    if (body[to] === undefined || body[to] === null) edits[to] = body[from]
+    if (shape[from] === undefined) continue
+    if (shape[to] === undefined || shape[to] === null) edits[to] = call.body[from]
     edits[from] = undefined
   }
-  for (const field of resolved(relative.drops, call, target) ?? []) if (body[field] !== undefined) leave(field)
+  for (const field of resolved(relative.drops, call, target) ?? []) if (shape[field] !== undefined) leave(field)
   const { knows } = relative
-  if (knows !== undefined) for (const field in body) if (!knows.has(field) && !(field in edits)) leave(field)
+  if (knows !== undefined) for (const field in call.body) if (!knows.has(field) && !(field in edits)) leave(field)
   const adjusted = relative.adjust?.(call, target) ?? {}
   for (const field in adjusted) {
     if (adjusted[field] !== undefined) edits[field] = adjusted[field]
-    else if (body[field] !== undefined) leave(field)
+    else if (shape[field] !== undefined) leave(field)
   }
   const { maxOutput } = target.abilities
   for (const field of LIMITS) {
-    const asked = field in edits ? edits[field] : body[field]
+    const asked = field in edits ? edits[field] : shape[field]
     if (maxOutput !== undefined && typeof asked === 'number' && asked > maxOutput) edits[field] = maxOutput
   }
-  let messages = body.messages
-  for (const rewrite of resolved(relative.messages, call, target) ?? []) messages = rewrite(messages)
-  if (messages !== body.messages) edits.messages = messages
+  const rewrites = resolved(relative.messages, call, target) ?? []
+  // What is not ASCII decides nothing: a conversation that would stay the same is not made.
+  if (rewritten(shape.messages, rewrites) !== shape.messages) edits.messages = rewritten(call.body.messages, rewrites)
   return { edits, leftOut }
+}
+
+function rewritten(messages: readonly ChatMessage[], rewrites: readonly Rewrite[]): readonly ChatMessage[] {
+  return rewrites.reduce((left, rewrite) => rewrite(left), messages)
 }
 
 function resolved<Value>(
@@ -192,7 +196,7 @@ export const openai: Provider = openAIFamily({
   renames: (_, target) => renamedFields(target.model),
   messages: (_, target) => [...roles(target.model), shortIds],
   refuses: (call, target) =>
-    target.model.includes('-search-preview') ? inability(call.body, ['more than one choice']) : undefined,
+    target.model.includes('-search-preview') ? inability(call.shape, ['more than one choice']) : undefined,
   rules: [
     // A message that is too long is not too long a conversation in words, but it is in fact.
     { code: /^string_above_max_length$/, message: /messages\[\d+\]\.content|'input'/, fault: 'context-too-long' },

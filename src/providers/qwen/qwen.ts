@@ -34,12 +34,12 @@ export const qwen = openAIFamily({
   ],
 })
 
-function adjust({ body, stream }: ChatCall, { model }: { readonly model: string }): Edits {
-  const { temperature, top_p: topP } = body
+function adjust({ shape, stream }: ChatCall, { model }: { readonly model: string }): Edits {
+  const { temperature, top_p: topP } = shape
   return {
     // Both ends are open here that are closed elsewhere.
     ...(typeof temperature === 'number' && temperature >= 2 ? { temperature: 1.99 } : {}),
     ...(topP === 0 ? { top_p: 0.01 } : {}),
-    ...(!stream && body.enable_thinking === undefined && OPEN_AND_HYBRID.test(model) ? { enable_thinking: false } : {}),
+    ...(!stream && shape.enable_thinking === undefined && OPEN_AND_HYBRID.test(model) ? { enable_thinking: false } : {}),
   }
 }

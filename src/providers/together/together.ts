@@ -8,6 +8,6 @@ export const together = openAIFamily({
   cannot: ['audio output'],
   // Log probabilities are asked for by how many.
   renames: { top_logprobs: 'logprobs' },
-  adjust: ({ body }) => (body.logprobs === true ? { logprobs: body.top_logprobs || 1 } : {}),
+  adjust: ({ shape }) => (shape.logprobs === true ? { logprobs: shape.top_logprobs || 1 } : {}),
   rules: [{ status: 403, message: /context|max_(?:new_)?tokens|input length/i, fault: 'context-too-long' }],
 })

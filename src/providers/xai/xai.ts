@@ -26,7 +26,7 @@ export const xai = openAIFamily({
     ...(isReasoning(model) ? ['presence_penalty', 'frequency_penalty'] : []),
     ...(FIXED_EFFORT.test(model) ? ['reasoning_effort'] : []),
   ],
-  refuses: ({ body }, { model }) => (isReasoning(model) ? inability(body, ['stop sequences']) : undefined),
+  refuses: ({ shape }, { model }) => (isReasoning(model) ? inability(shape, ['stop sequences']) : undefined),
   rules: [
     { message: /(?:incorrect|invalid|no) api key/i, fault: 'upstream-refused-key' },
     { code: /spending-limit/, fault: 'upstream-quota-exhausted' },

@@ -10,7 +10,7 @@ export const zai = openAIFamily({
   cannot: ['more than one choice', 'log probabilities', 'a JSON schema', 'audio output'],
   drops: ['presence_penalty', 'frequency_penalty', 'logit_bias', 'seed', 'parallel_tool_calls', 'service_tier'],
   renames: { max_completion_tokens: 'max_tokens' },
-  refuses: ({ body: { tool_choice: choice } }) =>
+  refuses: ({ shape: { tool_choice: choice } }) =>
     (choice ?? 'auto') === 'auto' ? undefined : 'it cannot be told whether to call a tool',
   messages: [roleAs('developer', 'system'), thoughtsAs('reasoning_content', false)],
   rules: [

@@ -34,6 +34,27 @@ test('a call is what the client sent, field for field and byte for byte', () => 
   )
 })
 
+test('what is not ASCII is read when somebody asks for it', t => {
+  const text = '{"model":"m","messages":[{"role":"user","content":"ü🙂 \\u00fc"}],"max_tokens":5,"é":1}'
+  const parse = t.mock.method(JSON, 'parse')
+  const call = chat.parse(Buffer.from(text))
+  const { max_tokens: most, messages } = call.shape
+  assert.deepEqual([most, messages[0]!.role], [5, 'user'])
+  assert.equal(messages[0]!.content, `${Buffer.from('ü🙂 ').toString('latin1')}ü`)
+  // The whole of it, and the name of a field that is not ASCII: the same name twice would be refused.
+  assert.equal(parse.mock.callCount(), 2)
+  assert.deepEqual(call.body, { model: 'm', messages: [{ role: 'user', content: 'ü🙂 ü' }], max_tokens: 5, é: 1 })
+  assert.equal(call.body, call.body)
+  assert.equal(parse.mock.callCount(), 3)
+})
+
+test('what is ASCII is read once', t => {
+  const parse = t.mock.method(JSON, 'parse')
+  const call = chat.parse(Buffer.from(JSON.stringify(BODY)))
+  assert.equal(call.body, call.shape)
+  assert.equal(parse.mock.callCount(), 1)
+})
+
 test('a stream, and its usage, are wanted only by who says true', () => {
   const wants = (more: Record<string, unknown>) => [callOf(more).stream, callOf(more).wantsUsage]
   assert.deepEqual(wants({ stream: true }), [true, false])

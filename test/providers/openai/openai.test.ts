@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { Spans } from '../../../src/core/json.ts'
+import { chat } from '../../../src/dialects/chat/chat.ts'
 import { openAIFamily, openai } from '../../../src/providers/openai/openai.ts'
 import { callOf, refusal, sent, targetOf } from '../calls.ts'
 
@@ -19,6 +20,32 @@ test('a call reaches the provider byte for byte, but for the model', () => {
   const json =
     '{ "model" : "route",\n "x_new":{"big":12345678901234567890,"é":"\\u00e9"}, "messages":[{"role":"user","content":"hi \\/ there"}],"temperature":1.0 }'
   assert.equal(written(json), json.replace('"route"', '"gpt-4o"'))
+})
+
+test('a call that is passed on is not read beyond its shape', t => {
+  const call = chat.parse(Buffer.from('{"model":"r","messages":[{"role":"system","content":"é"}],"max_tokens":5}'))
+  const body = t.mock.getter(Object.getPrototypeOf(call), 'body')
+  const target = targetOf(openai, 'gpt-4o')
+  assert.equal(openai.refuses(call, target), undefined)
+  assert.match(Buffer.from(openai.encode(call, target).body as Uint8Array).toString(), /"content":"é"/)
+  assert.equal(body.mock.callCount(), 0)
+  assert.equal(call.body.messages[0]!.content, 'é')
+  assert.equal(body.mock.callCount(), 1)
+})
+
+test('what is moved or written again is what the client said, ASCII or not', () => {
+  const messages = [{ role: 'developer', content: 'é “quoted” 🙂' }]
+  assert.deepEqual(sent(openai, 'gpt-4o', { messages }).json.messages, [{ ...messages[0], role: 'system' }])
+  const options = { stream: true, stream_options: { note: 'é' } }
+  assert.deepEqual(sent(openai, 'gpt-4o', options).json.stream_options, { note: 'é', include_usage: true })
+  assert.equal(sent(plain, 'm', { max_tokens: 'é' }).json.limit, 'é')
+  const id = 'é'.repeat(30)
+  const calls = {
+    role: 'assistant',
+    content: null,
+    tool_calls: [{ id, type: 'function', function: { name: 'f', arguments: '{}' } }],
+  }
+  assert.deepEqual(sent(openai, 'gpt-4o', { messages: [calls] }).json.messages, [calls], 'thirty characters, though sixty bytes')
 })
 
 test('a stream asks for usage and keeps the client’s other stream options', () => {
