@@ -22,6 +22,17 @@ test('the last thousand calls are kept, the newest first, whatever their lengths
   }
 })
 
+test('nothing is missing, whatever characters it ends with and whatever was in its place before', () => {
+  const calls = recent()
+  const details = ['🎭', 'é', '漢', 'x'].flatMap(last =>
+    Array.from({ length: 1_200 }, (_, length) => 'x'.repeat(length) + last.repeat(1 + (length % 5))),
+  )
+  for (const [at, detail] of details.entries()) {
+    calls.keep(call(`${at}`, { detail }), at, false)
+    assert.equal(calls.find(`${at}`)!.record.detail, detail)
+  }
+})
+
 test('they are found by what they were, and the newest of an id by it', () => {
   const calls = recent()
   assert.deepEqual(calls.list(), [])
