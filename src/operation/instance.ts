@@ -3,7 +3,6 @@
  * arrive, and keep it to their end; what only an older configuration needs is closed when its last call is over. Who listens where, and
  * what ends it, is for others to say.
  */
-import { setFlagsFromString } from 'node:v8'
 import type { Config } from '../config/schema.ts'
 import { secretsOf } from '../config/secrets/secrets-of.ts'
 import type { Environment } from '../config/secrets/sources.ts'
@@ -19,6 +18,7 @@ import { type Log, log } from '../telemetry/log.ts'
 import { type Metrics, metrics } from '../telemetry/metrics.ts'
 import { redaction } from '../telemetry/redaction.ts'
 import { startTraces } from '../telemetry/traces.ts'
+import { setUpCollector } from './collector.ts'
 import { EXIT, fail } from './exit.ts'
 import { type Reloads, reloads } from './reload.ts'
 import { simulators } from './simulators.ts'
@@ -51,23 +51,10 @@ export interface Instance {
   readonly stop: Stop
 }
 
-/*
- * V8 looks at what survives its collections, and makes objects of a kind that mostly did in the old space from then on. Of calls under way
- * all survive, whatever kind they are: so a process that was busy while it warmed up would make parts of every call there, where each
- * keeps its whole call until the next full collection. With bodies of 100 KB that doubled what a call costs, in about every third process.
- */
-setFlagsFromString('--no-allocation-site-pretenuring')
-
-/*
- * And it collects a heap fully when it has grown by a tenth, since that hardly holds the process up: other threads do it. They are threads
- * all the same, and with a hundred streams, which die in the old space, they were at it every two seconds, for a twentieth of what an event
- * costs. Now it may double.
- */
-setFlagsFromString('--heap-growing-percent=100')
-
 /** Ends the process when it cannot begin. */
 export async function instance(options: InstanceOptions): Promise<Instance> {
   const { file, env, version, config: first, text, started = first, onApplied, onStopping, onStopped } = options
+  setUpCollector()
   const clock = systemClock
   const { redact, learn } = redaction(secretsOf(first, env))
   const logged = log(first.telemetry.log.level, redact)
