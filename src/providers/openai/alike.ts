@@ -13,6 +13,8 @@ type Words = Extract<ChatEvent, { readonly type: 'text-delta' | 'reasoning-delta
 
 /** Where words and padding stand. What these names mean in an event is not concluded from them, but tried. */
 const CHANGING = /"(?:content|reasoning_content|reasoning|obfuscation|padding|p)":"(?!")/g
+/** What is known of an event is held as long as the stream goes on, and with it all of the event. */
+const LONGEST_KNOWN = 4_096
 /** A stream whose events differ in something else as well is not looked at for ever. */
 const MOST_LESSONS = 4
 
@@ -49,7 +51,7 @@ export class Alike {
    * @param decode says what another one would bring now
    */
   learn(json: string, decoded: Decoded, decode: (parsed: Fields) => Decoded): void {
-    if (wordsOf(decoded) === undefined || this.lessons === 0) return
+    if (this.lessons === 0 || json.length > LONGEST_KNOWN || wordsOf(decoded) === undefined) return
     this.lessons--
     const parts = partsOf(json)
     const tried = asObject(tryParse(parts.reduce((text, part, at) => `${text}${probe(at - 1)}${part}`)))

@@ -84,6 +84,14 @@ describe('events that are alike', () => {
     assert.equal(parse.mock.callCount(), 104)
   })
 
+  test('are all parsed where they are long: what is known of one holds all of it', t => {
+    const written = Array.from({ length: 20 }, (_, at) => json(says(` ${at}`, { note: 'x'.repeat(4_096) })))
+    const parse = t.mock.method(JSON, 'parse')
+    const decoder = openai.decoder()
+    for (const data of written) decoder.push({ data })
+    assert.equal(parse.mock.callCount(), 20)
+  })
+
   test('say what parsing them would say, whatever the words are', () => {
     const words = [
       'b',
