@@ -72,3 +72,11 @@ test('what was said with tools stays in words, and what is no part of it stays a
   ])
   assert.deepEqual(reduced({}, { drop: ['tools', 'vision', 'json_schema'] }).leftOut, [])
 })
+
+test('what is left is what the client said, ASCII or not', () => {
+  const messages = [{ role: 'user', content: 'Wér antwortet – 日本 🎭?' }]
+  const { call } = reduced({ messages, max_tokens: 50, user: 'jürgen' }, { maxTokens: 5 })
+  assert.deepEqual(call.body, { model: 'made', messages, max_tokens: 5, user: 'jürgen' })
+  assert.deepEqual(call.shape, call.body)
+  assert.deepEqual(JSON.parse(Buffer.from(call.source.bytes).toString()), call.body)
+})

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
+import { chat } from '../../src/dialects/chat/chat.ts'
 import { anthropic } from '../../src/providers/anthropic/anthropic.ts'
 import {
   ASK,
@@ -23,6 +24,16 @@ describe('where a call goes', () => {
       [path(''), path('/v1'), path('/anthropic'), path('/proxy/v1')],
       ['/v1/messages', '/v1/messages', '/anthropic/v1/messages', '/proxy/v1/messages'],
     )
+  })
+})
+
+describe('what a client of another dialect says', () => {
+  it('reaches Anthropic as it is, ASCII or not', () => {
+    const content = 'Wér antwortet – 日本 🎭? \u00e9 "\\n"'
+    const call = chat.parse(Buffer.from(JSON.stringify({ model: 'x', messages: [{ role: 'user', content }], stop: ['Schluß'] })))
+    const { messages, stop_sequences: stop } = JSON.parse(anthropic.encode(call, targetOf(HAIKU)).body as string)
+    assert.equal(messages[0].content[0].text, content)
+    assert.deepEqual(stop, ['Schluß'])
   })
 })
 
