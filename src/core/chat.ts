@@ -75,8 +75,9 @@ export interface ChatCall {
   readonly wantsUsage: boolean
   readonly body: ChatBody
   /**
-   * The body for who looks at fields, at types, and at what is ASCII: other texts have one character for each of their bytes. It is there at
-   * once, while the body itself is only made when somebody asks for it, and for a call that is passed on nobody does.
+   * The body for who looks at fields, at types, and at what is ASCII: what other texts say is not to be relied on, as they may have one
+   * character for each of their bytes. It is there at once, while the body itself is only made when somebody asks for it, and for a call
+   * that is passed on nobody does.
    */
   readonly shape: ChatBody
   /**

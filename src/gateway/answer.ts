@@ -282,9 +282,5 @@ export function wholePiece(provider: Provider, bytes: Buffer, relayed: boolean):
 export function mediaType(headers: UpstreamHeaders): string {
   const value = headers['content-type']
   const text = typeof value === 'string' ? value : (value?.[0] ?? '')
-  if (text !== lastType.text) lastType = { text, type: text.split(';', 1)[0]!.trim().toLowerCase() }
-  return lastType.type
+  return text.split(';', 1)[0]!.trim().toLowerCase()
 }
-
-/** Most answers have that of the one before. */
-let lastType = { text: '', type: '' }

@@ -50,9 +50,6 @@ const STEP_BYTES = 512
 /** A place that was made for more than this is not kept for something small. */
 const LARGE_BYTES = 16 * 1024
 
-/** In bytes. Where less than that is left free, something may be missing. */
-const LONGEST_CHARACTER = 4
-
 interface Place {
   bytes: Buffer
   length: number
@@ -64,20 +61,13 @@ export function recent(): Recent {
   const ring: Place[] = []
   let kept = 0
 
-  function nextPlace(): Place {
+  function placeFor(length: number): Place {
     const at = kept++ % MOST
     ring[at] ??= { bytes: Buffer.alloc(0), length: 0, atMs: 0, failedOver: false }
-    return ring[at]
-  }
-
-  /** How many bytes they are is known when they are written, if the place was large enough. */
-  function write(place: Place, json: string): void {
-    const isTooLarge = place.bytes.length > LARGE_BYTES && 3 * json.length <= LARGE_BYTES
-    place.length = isTooLarge ? 0 : place.bytes.write(json)
-    if (!isTooLarge && place.length + LONGEST_CHARACTER <= place.bytes.length) return
-    const needed = Buffer.byteLength(json) + LONGEST_CHARACTER
-    place.bytes = Buffer.allocUnsafeSlow(Math.ceil(needed / STEP_BYTES) * STEP_BYTES)
-    place.length = place.bytes.write(json)
+    const place = ring[at]
+    if (place.bytes.length < length || (place.bytes.length > LARGE_BYTES && length <= LARGE_BYTES))
+      place.bytes = Buffer.allocUnsafeSlow(Math.ceil(length / STEP_BYTES) * STEP_BYTES)
+    return place
   }
 
   function* newestFirst(): Generator<RecentCall> {
@@ -89,8 +79,8 @@ export function recent(): Recent {
 
   return {
     keep(json, atMs, failedOver) {
-      const place = nextPlace()
-      write(place, json)
+      const place = placeFor(Buffer.byteLength(json))
+      place.length = place.bytes.write(json)
       place.atMs = atMs
       place.failedOver = failedOver
     },

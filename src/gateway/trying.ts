@@ -61,8 +61,9 @@ class Trying implements StreamSource {
   private said = 0
   private running: Exchange | undefined
   private signed: Readonly<Record<string, string>> | undefined
-  /** Of the answer under way: whether it is a refusal, and how it is framed where it is a stream. */
+  /** Of the answer under way: whether it is a refusal, what it is declared as, and how it is framed where it is a stream. */
   private isRefused = false
+  private type = ''
   private framing: Framing | undefined
   private earlierSends = 0
   private isWaiting = false
@@ -113,7 +114,7 @@ class Trying implements StreamSource {
         if (!isGood(answered)) throw this.refusal(answered)
       }
       throwIfPacked(answered)
-      const pieces = answered.body === undefined ? await this.streamed() : this.whole(answered.body, answered)
+      const pieces = answered.body === undefined ? await this.streamed() : this.whole(answered.body)
       const record: AttemptRecord = {
         target,
         key: key.name,
@@ -171,7 +172,8 @@ class Trying implements StreamSource {
   private atOnce(head: Head): number | undefined {
     this.isRefused = !isGood(head)
     if (this.isRefused) return MAX_REFUSAL_BYTES
-    this.framing = framingOf(this.target.provider.framing, mediaType(head.headers))
+    this.type = mediaType(head.headers)
+    this.framing = framingOf(this.target.provider.framing, this.type)
     return this.framing === undefined ? MAX_ANSWER_BYTES : undefined
   }
 
@@ -210,8 +212,8 @@ class Trying implements StreamSource {
     return following(held, stream)
   }
 
-  private whole(bytes: Buffer, head: Head): Pieces {
-    if (mediaType(head.headers) === 'text/html') throw new Fault('upstream-garbled', { detail: 'an HTML page' })
+  private whole(bytes: Buffer): Pieces {
+    if (this.type === 'text/html') throw new Fault('upstream-garbled', { detail: 'an HTML page' })
     const piece = wholePiece(this.target.provider, bytes, this.relayed && !this.call.stream)
     this.noted(piece)
     this.begun()

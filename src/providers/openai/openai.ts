@@ -167,8 +167,9 @@ function editsOf(
     if (maxOutput !== undefined && typeof asked === 'number' && asked > maxOutput) edits[field] = maxOutput
   }
   const rewrites = resolved(relative.messages, call, target) ?? []
-  // What is not ASCII decides nothing: a conversation that would stay the same is not made.
-  if (rewritten(shape.messages, rewrites) !== shape.messages) edits.messages = rewritten(call.body.messages, rewrites)
+  const messages = rewritten(shape.messages, rewrites)
+  // What is not ASCII decides nothing: a conversation that would stay the same need not be made.
+  if (messages !== shape.messages) edits.messages = call.body === shape ? messages : rewritten(call.body.messages, rewrites)
   return { edits, leftOut }
 }
 
