@@ -9,8 +9,9 @@ import { Fault, faultOf } from '../core/fault.ts'
 import { chat } from '../dialects/chat/chat.ts'
 import { serve } from '../gateway/journey.ts'
 import type { Overload } from './overload.ts'
-import { notJson, packed, tooLarge } from './refusals.ts'
+import { notJson, overloaded, packed, tooLarge } from './refusals.ts'
 import type { Requests, UnderWay } from './requests.ts'
+import type { Turns } from './turns.ts'
 
 /** One line per dialect: where its calls come in. */
 const CALLS: ReadonlyMap<string, Dialect> = new Map([['/v1/chat/completions', chat]])
@@ -19,6 +20,7 @@ const CALLS: ReadonlyMap<string, Dialect> = new Map([['/v1/chat/completions', ch
 export function calls(
   requests: Requests,
   maxBodyBytes: number,
+  turns: Turns,
   overload: Overload | undefined,
 ): (request: IncomingMessage, raw: ServerResponse) => boolean {
   function take(dialect: Dialect, request: IncomingMessage, raw: ServerResponse): void {
@@ -29,6 +31,13 @@ export function calls(
     } catch (thrown) {
       return requests.refuse(underWay, faultOf(thrown))
     }
+    turns.take(() => begin(underWay, dialect))
+  }
+
+  function begin(underWay: UnderWay, dialect: Dialect): void {
+    const { request, raw } = underWay
+    // Nothing more is heard of a request whose client left while it waited.
+    if (request.destroyed) return requests.refuse(underWay, new Fault('client-gone'))
     // Only who may call is asked for the rest of the body.
     if (request.headers.expect !== undefined) raw.writeContinue()
     readBody(underWay, dialect)
@@ -37,7 +46,6 @@ export function calls(
   function readBody(underWay: UnderWay, dialect: Dialect): void {
     const { request } = underWay
     let chunks: Buffer[] = []
-    let bytes = 0
     let isOver = false
     const refuse = (fault: Fault) => {
       if (isOver) return
@@ -46,8 +54,11 @@ export function calls(
       requests.refuse(underWay, fault)
     }
     request.on('data', (chunk: Buffer) => {
-      bytes += chunk.length
-      if (bytes > maxBodyBytes) refuse(tooLarge(maxBodyBytes))
+      if (isOver) return
+      requests.holds(underWay, chunk.length)
+      if (underWay.bytes > maxBodyBytes) refuse(tooLarge(maxBodyBytes))
+      // One that is alone is read, however little room there is.
+      else if (overload?.isFull(requests.bytes()) && underWay.bytes < requests.bytes()) refuse(overloaded())
       else chunks.push(chunk)
     })
     request.on('end', () => {
@@ -67,7 +78,7 @@ export function calls(
   return (request, raw) => {
     const dialect = request.method === 'POST' ? CALLS.get(pathOf(request.url!)) : undefined
     if (dialect === undefined) return false
-    if (overload?.refuses(requests.size(), request, raw) !== true) take(dialect, request, raw)
+    if (overload?.refuses(requests.size(), requests.bytes(), request, raw) !== true) take(dialect, request, raw)
     return true
   }
 }

@@ -59,6 +59,14 @@ export function noSuchUrl(method: string, url: string): Fault {
   return new Fault('unknown-route', { message: `There is nothing at ${method} ${path}.`, code: 'not_found' })
 }
 
+export const overloaded = () =>
+  new Fault('exhausted', {
+    message: 'The gateway has more calls than it can answer at present. Try again.',
+    code: 'overloaded',
+    shouldRetry: true,
+    retryAfterMs: 1_000,
+  })
+
 export const draining = () =>
   new Fault('exhausted', {
     message: 'The gateway is shutting down. Try again; another instance will answer.',

@@ -20,6 +20,8 @@ export interface UnderWay {
   readonly request: IncomingMessage
   readonly raw: ServerResponse
   readonly stopper: Stopper
+  /** Of its body, as far as it has come. */
+  bytes: number
 }
 
 export interface Requests {
@@ -33,6 +35,10 @@ export interface Requests {
   all(): readonly UnderWay[]
   /** How many there are. */
   size(): number
+  /** More of a body has come. */
+  holds(underWay: UnderWay, bytes: number): void
+  /** Of the bodies of all that there are. */
+  bytes(): number
   /** How many there have been. */
   begun(): number
 }
@@ -43,6 +49,7 @@ const REQUEST_ID = /^[\w.:-]{1,128}$/
 export function requests(current: () => Gateway, readiness: Readiness): Requests {
   const kept = places<UnderWay>()
   let count = 0
+  let allBytes = 0
 
   function answer({ gateway, raw, stopper }: UnderWay, reply: Reply): void {
     if (!readiness.keepsConnections()) raw.setHeader('connection', 'close')
@@ -62,11 +69,13 @@ export function requests(current: () => Gateway, readiness: Readiness): Requests
       const requestId = typeof shown === 'string' && REQUEST_ID.test(shown) ? shown : undefined
       const stop = stopper()
       const gateway = current()
-      const begun = { gateway, journey: arrive(gateway, requestId, stop, request.headers), request, raw, stopper: stop }
+      const journey = arrive(gateway, requestId, stop, request.headers)
+      const begun = { gateway, journey, request, raw, stopper: stop, bytes: 0 }
       const place = kept.take(begun)
       // Not Fastify's request.signal, which aborts as soon as the body of a POST has been read.
       raw.on('close', () => {
         kept.leave(place)
+        allBytes -= begun.bytes
         if (!raw.writableFinished) stop.stop(new Fault('client-gone'))
       })
       return begun
@@ -87,6 +96,11 @@ export function requests(current: () => Gateway, readiness: Readiness): Requests
     },
     all: kept.all,
     size: kept.size,
+    holds(underWay, bytes) {
+      underWay.bytes += bytes
+      allBytes += bytes
+    },
+    bytes: () => allBytes,
     begun: () => count,
   }
 }

@@ -15,6 +15,7 @@ import { addHealth, type Readiness } from './health.ts'
 import type { Overload } from './overload.ts'
 import { draining, httpFault, noSuchUrl, refuseSocket } from './refusals.ts'
 import { requests, type UnderWay } from './requests.ts'
+import { type Turns, turns } from './turns.ts'
 
 export interface ServerOptions {
   readonly maxBodyBytes: number
@@ -23,6 +24,8 @@ export interface ServerOptions {
   readonly overload?: Overload
   /** Times for slow senders; the defaults are for production, tests have less patience. */
   readonly slowSenders?: { readonly headersMs: number; readonly requestMs: number; readonly checkEveryMs: number }
+  /** Those that a test gives by hand, or the real ones when left out. */
+  readonly turns?: Turns
 }
 
 export interface ClientServer {
@@ -57,11 +60,11 @@ declare module 'fastify' {
 /** @param current what counts for a call that comes now */
 export function clientServer(
   current: () => Assembled,
-  { maxBodyBytes, readiness, overload, slowSenders = SLOW_SENDERS }: ServerOptions,
+  { maxBodyBytes, readiness, overload, slowSenders = SLOW_SENDERS, turns: line = turns(current().gateway.clock) }: ServerOptions,
 ): ClientServer {
   const gateway = () => current().gateway
   const inHand = requests(gateway, readiness)
-  const takeCall = calls(inHand, maxBodyBytes, overload)
+  const takeCall = calls(inHand, maxBodyBytes, line, overload)
   const startedS = Math.floor(gateway().clock.now() / 1000)
   const app = Fastify({
     serverFactory(route) {

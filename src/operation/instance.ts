@@ -14,6 +14,7 @@ import { adminServer } from '../http/admin.ts'
 import { readiness } from '../http/health.ts'
 import { overload } from '../http/overload.ts'
 import { type ClientServer, clientServer } from '../http/server.ts'
+import { turns } from '../http/turns.ts'
 import { type Log, log } from '../telemetry/log.ts'
 import { type Metrics, metrics } from '../telemetry/metrics.ts'
 import { redaction } from '../telemetry/redaction.ts'
@@ -82,8 +83,14 @@ export async function instance(options: InstanceOptions): Promise<Instance> {
     onKeyRefused: () => changes.readSecrets(),
   })
   const state = readiness()
-  const guard = overload({ clock, log: logged, metrics: measured })
-  const server = clientServer(() => current, { maxBodyBytes: first.server.max_body, readiness: state, overload: guard })
+  const line = turns(clock)
+  const guard = overload({ clock, log: logged, metrics: measured, turns: line })
+  const server = clientServer(() => current, {
+    maxBodyBytes: first.server.max_body,
+    readiness: state,
+    overload: guard,
+    turns: line,
+  })
   const unwatch = guard.watch()
   const retire = retirement(server, clock, async () => {
     current.settle()

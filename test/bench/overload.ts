@@ -1,6 +1,6 @@
 /*
  * node test/bench/overload.ts: what becomes of the gateway at four times what it can carry. First thousands of clients, each with its
- * connection, make some calls at a time in turn: as many as are answered then is the peak. Then each makes its next call a short time after
+ * connection, make some calls at a time, each in its turn: as many as are answered then is the peak. Then each makes its next call a short time after
  * the last was over, so that together they would make four times as many if all were answered; then half as many, to see how soon all is
  * well again. A client that was refused waits for as long as it is told, as SDKs do.
  *
@@ -70,6 +70,14 @@ let open = 0
 
 interface Line {
   call(): void
+}
+
+/** In the order of their creation what belongs to them would lie in a row, and be found sooner than that of clients who call when they like. */
+function shuffle(lines: Line[]): void {
+  for (let at = lines.length - 1; at > 0; at--) {
+    const other = Math.floor(Math.random() * (at + 1))
+    ;[lines[at], lines[other]] = [lines[other]!, lines[at]!]
+  }
 }
 
 /** How long a client's next call comes after its last, at the mean; undefined: when another's is over and it is its turn. */
@@ -156,6 +164,7 @@ async function window(ms: number): Promise<Counted & Rates> {
   return { ...counts, perSecond: answered / seconds, perCpuSecond: answered / cpuSeconds, cpus: cpuSeconds / seconds }
 }
 
+/** After a collection that throws compiled code away as well, and so not before the last window. */
 async function tellMemory(): Promise<void> {
   if (workers === 1)
     process.stdout.write(`memory: ${Math.round((await gateway.memory()).residentBytes / 1024 ** 2)} MB resident\n`)
@@ -171,14 +180,13 @@ function told(name: string, { perSecond, perCpuSecond, cpus, answeredMs, refused
 }
 
 for (const fleet = options.new ? AT_ONCE : CLIENTS; open < fleet; ) {
-  const one = await new Promise<Line>(line)
-  if (open <= AT_ONCE) one.call()
-  else idle.push(one)
+  idle.push(await new Promise<Line>(line))
 }
+shuffle(idle)
+for (const one of idle.splice(0, AT_ONCE)) one.call()
 await pause(LEAD_IN_MS)
 const peak = await window(WINDOW_MS)
 told('peak', peak)
-await tellMemory()
 offer(peak.perSecond * 4)
 await pause(LEAD_IN_MS)
 const flood = await window(WINDOW_MS)

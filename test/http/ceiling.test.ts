@@ -1,111 +1,57 @@
-/* Which calls the ceiling allows, look by look and round by round; ten looks are a second. */
+/* Which calls the ceiling allows, look by look; ten looks are a second. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { ceiling, type Look } from '../../src/http/ceiling.ts'
+import { type Ceiling, ceiling, type Look } from '../../src/http/ceiling.ts'
 
-const FULL: Look = { ms: 100, utilization: 1, roundMs: 40 }
-const BUSY: Look = { ms: 100, utilization: 1, roundMs: 2 }
-const WITH_PAUSES: Look = { ms: 100, utilization: 0.5, roundMs: 0.2 }
-
-/** One on an event loop that is moved by hand. */
-function held(...looks: readonly Look[]) {
-  const at = { round: 1, nowMs: 1_000 }
-  const one = ceiling({ round: () => at.round, nowMs: () => at.nowMs })
-  for (const look of looks) one.look(look)
-  return {
-    look: one.look,
-    allows: (inFlight = 1_000) => one.allows(inFlight),
-    wait(ms: number) {
-      at.nowMs += ms
-    },
-    nextRound() {
-      at.round++
-    },
-  }
-}
+const FULL: Look = { ms: 100, waitedMs: 25, owedMs: 0 }
+const BUSY: Look = { ms: 100, waitedMs: 24, owedMs: 0 }
+const OWING: Look = { ms: 100, waitedMs: 0, owedMs: 25 }
+const EVEN: Look = { ms: 100, waitedMs: 0, owedMs: 24 }
 
 const times = (count: number, look: Look): readonly Look[] => Array.from({ length: count }, () => look)
 
-/** Whether it allows everything, however long the round has been. */
-function isUnlimited(one: ReturnType<typeof held>): boolean {
-  const first = one.allows()
-  one.wait(1_000)
-  return first && one.allows()
+function after(...looks: readonly Look[]): Ceiling {
+  const one = ceiling()
+  for (const look of looks) one.look(look)
+  return one
 }
 
-test('ten thousand calls that wait for slow models are no overload', () => {
-  assert.ok(isUnlimited(held(...times(20, { ms: 100, utilization: 0.4, roundMs: 0.3 }))))
+/** Whether it allows everything, however long the others have waited. */
+const isUnlimited = (one: Ceiling) => one.allows(100_000, 60_000)
+
+test('calls that soon have their turns are no overload, however many there are', () => {
+  assert.ok(isUnlimited(after(...times(100, BUSY))))
 })
 
-test('a core that is busy and keeps up is no overload: its rounds are short', () => {
-  assert.ok(isUnlimited(held(...times(20, { ms: 100, utilization: 1, roundMs: 14 }))))
+test('a burst of less than half a second is none, and nor is one thing that holds the loop up for longer', () => {
+  assert.ok(isUnlimited(after(...times(4, FULL))))
+  assert.ok(isUnlimited(after(...times(4, FULL), BUSY, ...times(4, FULL))))
+  assert.ok(isUnlimited(after({ ms: 2_000, waitedMs: 2_000, owedMs: 0 })))
 })
 
-test('a burst of less than half a second is none, and nor is one call that holds the loop up for longer', () => {
-  assert.ok(isUnlimited(held(...times(4, FULL))))
-  assert.ok(isUnlimited(held(...times(4, FULL), BUSY, ...times(4, FULL))))
-  assert.ok(isUnlimited(held({ ms: 2_000, utilization: 1, roundMs: Number.POSITIVE_INFINITY })))
+test('after half a second in which every call found one that had waited for 25 ms, none may find one that has waited for a whole round', () => {
+  const one = after(...times(5, FULL))
+  assert.deepEqual(
+    [0, 0.9, 1, 25].map(waitedMs => one.allows(1_000, waitedMs)),
+    [true, true, false, false],
+  )
 })
 
-test('after half a second without a pause, in long rounds, each round takes calls for a millisecond', () => {
-  const one = held(...times(5, FULL))
-  for (let round = 0; round < 3; round++) {
-    one.nextRound()
-    assert.ok(one.allows())
-    one.wait(0.9)
-    assert.ok(one.allows())
-    one.wait(0.1)
-    assert.ok(!one.allows())
-    one.wait(5)
-    assert.ok(!one.allows())
-  }
+test('the first 32 are allowed whatever happens', () => {
+  const one = after(...times(5, FULL))
+  assert.deepEqual(
+    [31, 32].map(inFlight => one.allows(inFlight, 1_000)),
+    [true, false],
+  )
 })
 
-test('rounds that leave pauses take calls for longer, up to 8 ms, and for less when there are none again', () => {
-  const one = held(...times(5, FULL), ...times(20, WITH_PAUSES))
-  const openMs = () => {
-    one.nextRound()
-    let ms = 0
-    for (; one.allows(); ms++) one.wait(1)
-    return ms
-  }
-  assert.equal(openMs(), 8)
-  one.look(BUSY)
-  assert.equal(openMs(), 6)
-  for (const look of times(10, BUSY)) one.look(look)
-  assert.equal(openMs(), 1)
-})
-
-test('after a long round even those under way are too much, but never the first 32', () => {
-  const one = held(...times(5, FULL))
-  one.nextRound()
-  assert.ok(one.allows())
-  one.wait(30)
-  one.nextRound()
-  assert.deepEqual([one.allows(1_000), one.allows(32), one.allows(31)], [false, false, true])
-  one.wait(2)
-  one.nextRound()
-  assert.ok(one.allows(1_000), 'the next round was short')
-})
-
-test('a round without a call before this one tells nothing of its length', () => {
-  const one = held(...times(5, FULL))
-  one.nextRound()
-  assert.ok(one.allows())
-  one.wait(500)
-  one.nextRound()
-  one.nextRound()
-  assert.ok(one.allows())
-})
-
-test('it is gone ten seconds after the last call too many', () => {
-  const one = held(...times(5, FULL))
-  one.nextRound()
-  one.allows()
-  one.wait(50)
-  assert.ok(!one.allows())
-  for (const look of times(99, WITH_PAUSES)) one.look(look)
+test('it stays while those that were told to wait would be too many at once, and is gone half a second after that', () => {
+  const one = after(...times(5, FULL), ...times(1_000, OWING))
   assert.ok(!isUnlimited(one))
-  for (const look of times(100, WITH_PAUSES)) one.look(look)
+  for (const look of [...times(4, EVEN), OWING, ...times(4, EVEN)]) one.look(look)
+  assert.ok(!isUnlimited(one))
+  one.look(EVEN)
   assert.ok(isUnlimited(one))
+  for (const look of times(4, FULL)) one.look(look)
+  assert.ok(isUnlimited(one), 'it takes half a second again')
 })

@@ -4,10 +4,12 @@ import { once } from 'node:events'
 import { createServer } from 'node:http'
 import { type AddressInfo, connect, type Socket } from 'node:net'
 import { test } from 'node:test'
+import { promisify } from 'node:util'
 import { overload } from '../../src/http/overload.ts'
 import { log } from '../../src/telemetry/log.ts'
 import { metrics } from '../../src/telemetry/metrics.ts'
 import { type HeldClock, heldClock } from '../support/clock.ts'
+import { until } from '../support/running.ts'
 
 interface Guarded {
   readonly url: string
@@ -17,11 +19,21 @@ interface Guarded {
   readonly clock: HeldClock
   /** From now on, whether calls are taken. */
   allow(calls: boolean): void
+  /** From now on, how long the next in the line has waited, in milliseconds; 5 at first. */
+  waits(ms: number): void
+  /** So many more calls have been begun. */
+  begins(calls: number): void
+  /** From now on, how many bytes the calls under way hold; a thousand are too many. */
+  hold(bytes: number): void
+  connections(): Promise<number>
 }
 
 /** A server that answers what is not refused; who is refused is told to wait for a second. */
 async function guarded(run: (server: Guarded) => Promise<void>): Promise<void> {
   let allows = false
+  let waitedMs = 5
+  let begun = 0
+  let held = 0
   const lines: string[] = []
   const measured = metrics('test')
   const clock = heldClock()
@@ -29,11 +41,13 @@ async function guarded(run: (server: Guarded) => Promise<void>): Promise<void> {
     clock,
     log: log('info', text => text, { write: line => lines.push(line) }),
     metrics: measured,
+    turns: { take: () => assert.fail(), waitedMs: () => waitedMs, begun: () => begun },
     random: () => 0.8 / 2.8,
+    mostBytes: 1_000,
     decides: { allows: () => allows, look() {} },
   })
   const server = createServer((request, raw) => {
-    if (!guard.refuses(0, request, raw)) raw.end('taken')
+    if (!guard.refuses(0, held, request, raw)) raw.end('taken')
   })
   server.on('checkContinue', (request, raw) => server.emit('request', request, raw))
   const unwatch = guard.watch()
@@ -42,8 +56,18 @@ async function guarded(run: (server: Guarded) => Promise<void>): Promise<void> {
   const allow = (calls: boolean) => {
     allows = calls
   }
+  const waits = (ms: number) => {
+    waitedMs = ms
+  }
+  const hold = (bytes: number) => {
+    held = bytes
+  }
+  const connections = () => promisify(server.getConnections.bind(server))()
+  const begins = (calls: number) => {
+    begun += calls
+  }
   try {
-    await run({ url: `http://127.0.0.1:${port}`, port, lines, measured, clock, allow })
+    await run({ url: `http://127.0.0.1:${port}`, port, lines, measured, clock, allow, waits, begins, hold, connections })
   } finally {
     unwatch()
     server.closeAllConnections()
@@ -104,17 +128,108 @@ async function another(port: number): Promise<void> {
   socket.destroy()
 }
 
+/** A call of somebody else that is refused. */
+async function anotherRefused(port: number): Promise<void> {
+  const socket = connect(port, '127.0.0.1')
+  assert.equal(await ask(socket), '503')
+  socket.destroy()
+}
+
 test('who does not wait as he was told is not read before his time', () =>
   guarded(async ({ port, clock, allow }) => {
     const { answer, answered, socket } = await impatient(port)
-    allow(true)
-    await clock.pass(800)
-    await another(port)
+    for (let tenth = 0; tenth < 8; tenth++) {
+      await anotherRefused(port)
+      await clock.pass(100)
+    }
     assert.equal(answer(), undefined)
+    await anotherRefused(port)
+    allow(true)
     await clock.pass(200)
     await answered
     assert.equal(answer(), '200')
     socket.destroy()
+  }))
+
+test('while there is time for all who call, one of those that do not wait is read for each that calls', () =>
+  guarded(async ({ port, allow, waits }) => {
+    const first = await impatient(port)
+    const second = await impatient(port)
+    allow(true)
+    waits(0)
+    await another(port)
+    await first.answered
+    assert.deepEqual([first.answer(), second.answer()], ['200', undefined])
+    for (const { socket } of [first, second]) socket.destroy()
+  }))
+
+test('when nobody else calls, those that do not wait are read all the same', () =>
+  guarded(async ({ port, clock, allow }) => {
+    const all = await Promise.all(Array.from({ length: 3 }, () => impatient(port)))
+    allow(true)
+    // The first look is after the calls that were refused.
+    await clock.pass(200)
+    for (const { answered, socket } of all) {
+      await answered
+      socket.destroy()
+    }
+  }))
+
+/** What a call is told to wait that is refused now, in milliseconds. */
+async function toldMs(port: number): Promise<{ readonly ms: number; readonly socket: Socket }> {
+  const socket = connect(port, '127.0.0.1')
+  socket.write(CALL)
+  const [answer] = await once(socket, 'data')
+  return { ms: Number(/retry-after-ms: (\d+)/.exec(String(answer))![1]), socket }
+}
+
+test('the more are waiting, the longer it is that one is told to wait: one is to come back for ten calls that are begun', () =>
+  guarded(async ({ port, clock, begins, connections }) => {
+    const sockets: Socket[] = []
+    async function refuse(count: number): Promise<number> {
+      let last = 0
+      for (let at = 0; at < count; at++) {
+        const { ms, socket } = await toldMs(port)
+        sockets.push(socket)
+        last = ms
+      }
+      return last
+    }
+    // The draw is 2/7 of what is above 200 ms.
+    assert.equal(await refuse(40), 1_000, 'as long as nothing is known of how many are begun')
+    begins(10)
+    await clock.pass(100)
+    assert.equal(await refuse(1), Math.round(200 + (2 / 7) * (2 * 10 * 40 * 10 - 200)), 'ten a tenth of a second')
+    await clock.pass(100)
+    assert.equal(await refuse(1), Math.round(200 + (2 / 7) * (2 * 10 * 41 * 10 - 200)), 'as it was when any was begun')
+    begins(1)
+    await clock.pass(100)
+    assert.equal(await refuse(1), Math.round(200 + (2 / 7) * (30_000 - 200)), 'at the most')
+    begins(1_000)
+    await clock.pass(100)
+    assert.equal(await refuse(1), 1_000, 'at the least')
+    for (const socket of sockets) socket.destroy()
+    // That a client has left shows when its connection is read, which it is while nobody calls.
+    await clock.pass(300)
+    await until('they have left', async () => (await connections()) === 0)
+    begins(1)
+    await clock.pass(100)
+    assert.equal(await refuse(1), 1_000, 'who has left is not waited for')
+    sockets.at(-1)!.destroy()
+  }))
+
+test('a call for whose body there is no room is refused, and told of', () =>
+  guarded(async ({ port, lines, clock, allow, hold }) => {
+    allow(true)
+    hold(999)
+    await another(port)
+    hold(1_000)
+    await anotherRefused(port)
+    await clock.pass(100)
+    assert.deepEqual(
+      lines.map(line => [JSON.parse(line).refused, JSON.parse(line).forMemory]),
+      [[1, 1]],
+    )
   }))
 
 test('of those that do not wait, one is read again for every three calls that are taken', () =>

@@ -1,4 +1,5 @@
 /** A client that writes whatever bytes it likes, and hears what really comes. */
+import { once } from 'node:events'
 import { connect, type Socket } from 'node:net'
 import { until } from '../support/running.ts'
 
@@ -26,7 +27,7 @@ export async function rawClient(url: string, firstBytes: string | Buffer = ''): 
   socket.on('close', () => {
     isClosed = true
   })
-  await new Promise(resolve => socket.once('connect', resolve))
+  await once(socket, 'connect')
   socket.write(firstBytes)
   return {
     socket,

@@ -31,14 +31,17 @@ const MAIN = fileURLToPath(new URL('../../src/main.ts', import.meta.url))
 const MEMORY_TOLD = new URL('./memory-told.ts', import.meta.url).href
 const PATIENCE_MS = 20_000
 
-/** @param config without the sections `server` and `admin`; ports are free ones */
-export async function gatewayProcess(config: object): Promise<GatewayProcess> {
+/**
+ * @param config without the sections `server` and `admin`; ports are free ones
+ * @param nodeArgs for Node itself
+ */
+export async function gatewayProcess(config: object, nodeArgs: readonly string[] = []): Promise<GatewayProcess> {
   const folder = mkdtempSync(join(tmpdir(), 'understudy-gateway-'))
   const file = join(folder, 'understudy.yaml')
   const listen = '127.0.0.1:0'
   // JSON is YAML.
   writeFileSync(file, JSON.stringify({ server: { listen }, admin: { listen }, ...config }))
-  const child = spawn(process.execPath, ['--import', MEMORY_TOLD, MAIN, 'serve', '--config', file], {
+  const child = spawn(process.execPath, [...nodeArgs, '--import', MEMORY_TOLD, MAIN, 'serve', '--config', file], {
     stdio: ['ignore', 'pipe', 'inherit', 'ipc'],
   })
   const kill = () => void child.kill('SIGKILL')

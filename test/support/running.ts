@@ -45,6 +45,7 @@ export interface RunningOptions {
   /** One that it shares with others. */
   readonly store?: Store
   readonly slowSenders?: ServerOptions['slowSenders']
+  readonly turns?: ServerOptions['turns']
   /** OpenTelemetry's variables. */
   readonly otel?: Readonly<Record<string, string>>
 }
@@ -83,12 +84,13 @@ export async function running(yaml: string, options: RunningOptions = {}): Promi
     traces,
   })
   const state = readiness()
-  const { slowSenders } = options
+  const { slowSenders, turns } = options
   const current = () => assembled
   const server = clientServer(current, {
     maxBodyBytes: config.server.max_body,
     readiness: state,
     ...(slowSenders !== undefined && { slowSenders }),
+    ...(turns !== undefined && { turns }),
   })
   const admin = adminServer({ current, metrics: measured, readiness: state, pages: unchanging(config, clock) })
   const url = await server.app.listen({ host: '127.0.0.1', port: 0 })
