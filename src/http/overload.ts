@@ -8,6 +8,8 @@
 import { randomUUID } from 'node:crypto'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
+import { totalmem } from 'node:os'
+import { performance } from 'node:perf_hooks'
 import { getHeapStatistics } from 'node:v8'
 import type { Clock } from '../core/clock.ts'
 import { chat } from '../dialects/chat/chat.ts'
@@ -65,18 +67,19 @@ const TURNS_PER_LOOK = 32
 const FAULT = overloaded()
 const BODY = Buffer.from(chat.refusal(FAULT)).toString('latin1')
 
-/** What V8 keeps for the young within its limit. */
-const YOUNG_BYTES = 192 * 1024 ** 2
+/** V8 counts what is for the young as a part of its limit: so much of the memory that there is, up to the second. */
+const YOUNG = { part: 3 / 64, mostBytes: 192 * 1024 ** 2 }
 /**
  * The texts of a body are held once as they came, and again with two bytes for each character when one of them is not ASCII and somebody has
  * to look into it: six bytes for each at the most, and the heap holds other things as well.
  */
 const HEAP_PER_BYTE = 8
 
-/** The bytes of bodies that the heap has room for, whose limit Node takes from the memory that there is. */
+/** The bytes of bodies for which there is room in the heap, and, as they lie outside of it as well, in the memory of machine or container. */
 function bytesThatFit(): number {
-  const limit = getHeapStatistics().heap_size_limit
-  return Math.max(limit - YOUNG_BYTES, limit / 4) / HEAP_PER_BYTE
+  const memory = Math.min(totalmem(), process.constrainedMemory() || Number.POSITIVE_INFINITY)
+  const old = getHeapStatistics().heap_size_limit - Math.min(YOUNG.mostBytes, YOUNG.part * memory)
+  return Math.min(old, memory / 2) / HEAP_PER_BYTE
 }
 
 export function overload(options: OverloadOptions): Overload {
@@ -176,16 +179,20 @@ export function overload(options: OverloadOptions): Overload {
     },
     watch() {
       let beforeTicks = clock.ticks()
+      let usedBefore = performance.eventLoopUtilization()
       let begunBefore = turns.begun()
       let cancel = clock.after(LOOK_EVERY_MS, look)
       function look(): void {
         const ticks = clock.ticks()
         const ms = ticks - beforeTicks
+        const used = performance.eventLoopUtilization()
+        const { utilization } = performance.eventLoopUtilization(used, usedBefore)
         const begun = turns.begun()
         if (begun > begunBefore) begunPerMs = (begun - begunBefore) / ms
         const waitedMs = Number.isFinite(shortestWaitMs) ? shortestWaitMs : 0
-        decides.look({ ms, waitedMs, owedMs: owedMs() })
+        decides.look({ ms, waitedMs, utilization, owedMs: owedMs() })
         beforeTicks = ticks
+        usedBefore = used
         begunBefore = begun
         shortestWaitMs = Number.POSITIVE_INFINITY
         readAgain()
