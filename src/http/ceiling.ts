@@ -15,8 +15,6 @@ export interface Look {
   readonly ms: number
   /** The shortest time that a call found the first in the line to have waited; 0 when no call came. */
   readonly waitedMs: number
-  /** The share of the time in which the event loop did not wait for anything. */
-  readonly utilization: number
   /** How long it would take to begin the calls of all who were refused and are still waiting as they were told. */
   readonly owedMs: number
 }
@@ -33,14 +31,8 @@ export interface Ceiling {
 
 /** So long a wait is too long when it lasts. */
 const LONG_MS = 25
-/**
- * What a call may find when there is a ceiling: no more than those that came in the same round, as what waits goes out of the processor's
- * caches; until there are too few for the core to be busy, as when they come in waves, and then it may be more.
- */
-const SHORT_MS = { least: 1, most: 8 }
-const [LONGER, SHORTER] = [1.25, 0.7]
-/** No pauses but those that a timer makes. */
-const FULL = 0.98
+/** What a call may find when there is a ceiling: no more than those that came in the same round. */
+const SHORT_MS = 1
 /** After so long, and more than one look, there is a ceiling, and after so long there is none. */
 const LASTS_MS = 500
 /** So many are served whatever happens: a few large ones, too, can fill a core for a while. */
@@ -50,13 +42,11 @@ const NONE = { looks: 0, ms: 0 }
 
 export function ceiling(): Ceiling {
   let isOverloaded = false
-  let shortMs = SHORT_MS.least
   /** Since when it has looked as if that were no longer true. */
   let against = NONE
   return {
-    allows: (inFlight, waitedMs) => !isOverloaded || waitedMs < shortMs || inFlight < FEWEST,
-    look({ ms, waitedMs, utilization, owedMs }) {
-      shortMs = Math.min(SHORT_MS.most, Math.max(SHORT_MS.least, shortMs * (utilization < FULL ? LONGER : SHORTER)))
+    allows: (inFlight, waitedMs) => !isOverloaded || waitedMs < SHORT_MS || inFlight < FEWEST,
+    look({ ms, waitedMs, owedMs }) {
       const isAgainst = isOverloaded ? owedMs < LONG_MS : waitedMs >= LONG_MS
       against = isAgainst ? { looks: against.looks + 1, ms: against.ms + ms } : NONE
       if (against.looks > 1 && against.ms >= LASTS_MS) {

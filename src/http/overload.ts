@@ -9,7 +9,6 @@ import { randomUUID } from 'node:crypto'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import { totalmem } from 'node:os'
-import { performance } from 'node:perf_hooks'
 import { getHeapStatistics } from 'node:v8'
 import type { Clock } from '../core/clock.ts'
 import { chat } from '../dialects/chat/chat.ts'
@@ -52,7 +51,7 @@ const TELL_EVERY_MS = 1_000
 const READ_OVER_BYTES = 1024 * 1024
 
 /** What refused clients are told to wait is spread over this, or all that were refused in one moment would come back in another. */
-const WAIT_MS = { least: 200, most: 3_000 }
+const WAIT_MS = { least: 200, most: 500 }
 /** With thousands of them it is spread over more, up to this: SDKs believe what is told up to a minute, people do not wait for it. */
 const LONGEST_WAIT_MS = 30_000
 /** So many calls are begun for each that comes back: for that the spread is long enough. */
@@ -179,20 +178,16 @@ export function overload(options: OverloadOptions): Overload {
     },
     watch() {
       let beforeTicks = clock.ticks()
-      let usedBefore = performance.eventLoopUtilization()
       let begunBefore = turns.begun()
       let cancel = clock.after(LOOK_EVERY_MS, look)
       function look(): void {
         const ticks = clock.ticks()
         const ms = ticks - beforeTicks
-        const used = performance.eventLoopUtilization()
-        const { utilization } = performance.eventLoopUtilization(used, usedBefore)
         const begun = turns.begun()
         if (begun > begunBefore) begunPerMs = (begun - begunBefore) / ms
         const waitedMs = Number.isFinite(shortestWaitMs) ? shortestWaitMs : 0
-        decides.look({ ms, waitedMs, utilization, owedMs: owedMs() })
+        decides.look({ ms, waitedMs, owedMs: owedMs() })
         beforeTicks = ticks
-        usedBefore = used
         begunBefore = begun
         shortestWaitMs = Number.POSITIVE_INFINITY
         readAgain()
