@@ -15,6 +15,8 @@ export interface Look {
   readonly ms: number
   /** The shortest time that a call found the first in the line to have waited; 0 when no call came. */
   readonly waitedMs: number
+  /** The share of the time in which the event loop did not wait for anything. */
+  readonly utilization: number
   /** How long it would take to begin the calls of all who were refused and are still waiting as they were told. */
   readonly owedMs: number
 }
@@ -33,8 +35,10 @@ export interface Ceiling {
 const LONG_MS = 25
 /** What a call may find when there is a ceiling: no more than those that came in the same round. */
 const SHORT_MS = 1
-/** After so long, and more than one look, there is a ceiling, and after so long there is none. */
-const LASTS_MS = 500
+/** With less than this the core has time left. */
+const BUSY = 0.9
+/** After so long, and more than one look, there is a ceiling; and after so long there is none. */
+const LASTS_MS = { begin: 500, end: 2_000 }
 /** So many are served whatever happens: a few large ones, too, can fill a core for a while. */
 const FEWEST = 32
 
@@ -46,10 +50,10 @@ export function ceiling(): Ceiling {
   let against = NONE
   return {
     allows: (inFlight, waitedMs) => !isOverloaded || waitedMs < SHORT_MS || inFlight < FEWEST,
-    look({ ms, waitedMs, owedMs }) {
-      const isAgainst = isOverloaded ? owedMs < LONG_MS : waitedMs >= LONG_MS
+    look({ ms, waitedMs, utilization, owedMs }) {
+      const isAgainst = isOverloaded ? owedMs < LONG_MS || utilization < BUSY : waitedMs >= LONG_MS
       against = isAgainst ? { looks: against.looks + 1, ms: against.ms + ms } : NONE
-      if (against.looks > 1 && against.ms >= LASTS_MS) {
+      if (against.looks > 1 && against.ms >= (isOverloaded ? LASTS_MS.end : LASTS_MS.begin)) {
         isOverloaded = !isOverloaded
         against = NONE
       }

@@ -9,6 +9,7 @@ import { randomUUID } from 'node:crypto'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import { totalmem } from 'node:os'
+import { performance } from 'node:perf_hooks'
 import { getHeapStatistics } from 'node:v8'
 import type { Clock } from '../core/clock.ts'
 import { chat } from '../dialects/chat/chat.ts'
@@ -178,16 +179,21 @@ export function overload(options: OverloadOptions): Overload {
     },
     watch() {
       let beforeTicks = clock.ticks()
+      let usedBefore = performance.eventLoopUtilization()
       let begunBefore = turns.begun()
       let cancel = clock.after(LOOK_EVERY_MS, look)
       function look(): void {
         const ticks = clock.ticks()
         const ms = ticks - beforeTicks
+        const used = performance.eventLoopUtilization()
+        const { utilization } = performance.eventLoopUtilization(used, usedBefore)
         const begun = turns.begun()
-        if (begun > begunBefore) begunPerMs = (begun - begunBefore) / ms
+        // As many as it would be if the core had no time left.
+        if (begun > begunBefore) begunPerMs = (begun - begunBefore) / ms / utilization
         const waitedMs = Number.isFinite(shortestWaitMs) ? shortestWaitMs : 0
-        decides.look({ ms, waitedMs, owedMs: owedMs() })
+        decides.look({ ms, waitedMs, utilization, owedMs: owedMs() })
         beforeTicks = ticks
+        usedBefore = used
         begunBefore = begun
         shortestWaitMs = Number.POSITIVE_INFINITY
         readAgain()

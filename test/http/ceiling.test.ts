@@ -3,10 +3,11 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { type Ceiling, ceiling, type Look } from '../../src/http/ceiling.ts'
 
-const FULL: Look = { ms: 100, waitedMs: 25, owedMs: 0 }
-const BUSY: Look = { ms: 100, waitedMs: 24, owedMs: 0 }
-const OWING: Look = { ms: 100, waitedMs: 0, owedMs: 25 }
-const EVEN: Look = { ms: 100, waitedMs: 0, owedMs: 24 }
+const FULL: Look = { ms: 100, waitedMs: 25, utilization: 1, owedMs: 0 }
+const BUSY: Look = { ...FULL, waitedMs: 24 }
+const OWING: Look = { ms: 100, waitedMs: 0, utilization: 0.9, owedMs: 25 }
+const EVEN: Look = { ...OWING, owedMs: 24 }
+const WITH_PAUSES: Look = { ...OWING, utilization: 0.89 }
 
 const times = (count: number, look: Look): readonly Look[] => Array.from({ length: count }, () => look)
 
@@ -26,7 +27,7 @@ test('calls that soon have their turns are no overload, however many there are',
 test('a burst of less than half a second is none, and nor is one thing that holds the loop up for longer', () => {
   assert.ok(isUnlimited(after(...times(4, FULL))))
   assert.ok(isUnlimited(after(...times(4, FULL), BUSY, ...times(4, FULL))))
-  assert.ok(isUnlimited(after({ ms: 2_000, waitedMs: 2_000, owedMs: 0 })))
+  assert.ok(isUnlimited(after({ ...FULL, ms: 2_000, waitedMs: 2_000 })))
 })
 
 test('after half a second in which every call found one that had waited for 25 ms, none may find one that has waited for a whole round', () => {
@@ -45,13 +46,20 @@ test('the first 32 are allowed whatever happens', () => {
   )
 })
 
-test('it stays while those that were told to wait would be too many at once, and is gone half a second after that', () => {
+test('it stays while those that were told to wait would be too many at once, and is gone two seconds after that', () => {
   const one = after(...times(5, FULL), ...times(1_000, OWING))
   assert.ok(!isUnlimited(one))
-  for (const look of [...times(4, EVEN), OWING, ...times(4, EVEN)]) one.look(look)
+  for (const look of [...times(19, EVEN), OWING, ...times(19, EVEN)]) one.look(look)
   assert.ok(!isUnlimited(one))
   one.look(EVEN)
   assert.ok(isUnlimited(one))
   for (const look of times(4, FULL)) one.look(look)
   assert.ok(isUnlimited(one), 'it takes half a second again')
+})
+
+test('it is gone two seconds after the core has time left, however many were told to wait', () => {
+  const one = after(...times(5, FULL), ...times(19, WITH_PAUSES))
+  assert.ok(!isUnlimited(one))
+  one.look(WITH_PAUSES)
+  assert.ok(isUnlimited(one))
 })
