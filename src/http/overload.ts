@@ -39,6 +39,8 @@ export interface OverloadOptions {
   /** Those that the calls take that are not refused. */
   readonly turns: Turns
   readonly random?: () => number
+  /** How many processes share the memory; 1 when left out. */
+  readonly processes?: number
   /** Of the bodies of all calls under way; what fits into the heap when left out. */
   readonly mostBytes?: number
   /** What decides; one that a test moves by hand, or the real one when left out. */
@@ -75,15 +77,16 @@ const YOUNG = { part: 3 / 64, mostBytes: 192 * 1024 ** 2 }
  */
 const HEAP_PER_BYTE = 8
 
-/** The bytes of bodies for which there is room in the heap, and, as they lie outside of it as well, in the memory of machine or container. */
-function bytesThatFit(): number {
+/** The bytes of bodies for which there is room in the heap, and, as they lie outside of it as well, in a share of machine or container. */
+function bytesThatFit(processes: number): number {
   const memory = Math.min(totalmem(), process.constrainedMemory() || Number.POSITIVE_INFINITY)
   const old = getHeapStatistics().heap_size_limit - Math.min(YOUNG.mostBytes, YOUNG.part * memory)
-  return Math.min(old, memory / 2) / HEAP_PER_BYTE
+  return Math.min(old, memory / processes / 2) / HEAP_PER_BYTE
 }
 
 export function overload(options: OverloadOptions): Overload {
-  const { clock, log, metrics, turns, random = Math.random, mostBytes = bytesThatFit(), decides = ceiling() } = options
+  const { clock, log, metrics, turns, random = Math.random, processes = 1, decides = ceiling() } = options
+  const { mostBytes = bytesThatFit(processes) } = options
   /** Who was told to wait, and until when. */
   const told = new Map<Socket, number>()
   /** Those of them whose connections are not read. */

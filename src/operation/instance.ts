@@ -21,6 +21,7 @@ import { redaction } from '../telemetry/redaction.ts'
 import { startTraces } from '../telemetry/traces.ts'
 import { setUpCollector } from './collector.ts'
 import { EXIT, fail } from './exit.ts'
+import { processesOf } from './processes.ts'
 import { type Reloads, reloads } from './reload.ts'
 import { simulators } from './simulators.ts'
 import { CLOSE_MS, type Stop, stopping, within } from './stopping.ts'
@@ -84,7 +85,7 @@ export async function instance(options: InstanceOptions): Promise<Instance> {
   })
   const state = readiness()
   const line = turns(clock)
-  const guard = overload({ clock, log: logged, metrics: measured, turns: line })
+  const guard = overload({ clock, log: logged, metrics: measured, turns: line, processes: processesOf(first) })
   const server = clientServer(() => current, {
     maxBodyBytes: first.server.max_body,
     readiness: state,

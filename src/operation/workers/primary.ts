@@ -4,7 +4,6 @@
  * workers is what lets them be exchanged under load without a call noticing.
  */
 import { createServer, type Server } from 'node:net'
-import { availableParallelism } from 'node:os'
 import { dirname } from 'node:path'
 import { parseConfig } from '../../config/load.ts'
 import type { Config } from '../../config/schema.ts'
@@ -17,6 +16,7 @@ import { metrics } from '../../telemetry/metrics.ts'
 import { redaction } from '../../telemetry/redaction.ts'
 import { exposition, mergedSnapshot, written } from '../../telemetry/snapshots.ts'
 import { EXIT, fail } from '../exit.ts'
+import { processesOf } from '../processes.ts'
 import { BACKLOG, type ServeOptions } from '../serve.ts'
 import { CLOSE_MS, within } from '../stopping.ts'
 import { crew } from './crew.ts'
@@ -35,7 +35,7 @@ export async function serveWithWorkers(options: ServeOptions, started: Config, s
   const output = gatheringOutput(lines => lines)
   const logged = log(started.telemetry.log.level, redact, output)
   const own = metrics(version)
-  const size = started.server.workers === 'auto' ? availableParallelism() : started.server.workers
+  const size = processesOf(started)
   let config = started
   let text = startedText
   let learning: Promise<unknown> = Promise.resolve()
