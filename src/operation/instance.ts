@@ -21,9 +21,9 @@ import { redaction } from '../telemetry/redaction.ts'
 import { startTraces } from '../telemetry/traces.ts'
 import { setUpCollector } from './collector.ts'
 import { EXIT, fail } from './exit.ts'
-import { processesOf } from './processes.ts'
 import { type Reloads, reloads } from './reload.ts'
 import { simulators } from './simulators.ts'
+import { processesOf } from './size.ts'
 import { CLOSE_MS, type Stop, stopping, within } from './stopping.ts'
 
 export interface InstanceOptions {
