@@ -8,9 +8,7 @@
 import { randomUUID } from 'node:crypto'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
-import { totalmem } from 'node:os'
 import { performance } from 'node:perf_hooks'
-import { getHeapStatistics } from 'node:v8'
 import type { Clock } from '../core/clock.ts'
 import { chat } from '../dialects/chat/chat.ts'
 import type { Log } from '../telemetry/log.ts'
@@ -39,10 +37,8 @@ export interface OverloadOptions {
   /** Those that the calls take that are not refused. */
   readonly turns: Turns
   readonly random?: () => number
-  /** How many processes share the memory; 1 when left out. */
-  readonly processes?: number
-  /** Of the bodies of all calls under way; what fits into the heap when left out. */
-  readonly mostBytes?: number
+  /** Of the bodies of all calls under way, how many are held. */
+  readonly mostBytes: number
   /** What decides; one that a test moves by hand, or the real one when left out. */
   readonly decides?: Ceiling
 }
@@ -69,24 +65,8 @@ const TURNS_PER_LOOK = 32
 const FAULT = overloaded()
 const BODY = Buffer.from(chat.refusal(FAULT)).toString('latin1')
 
-/** V8 counts what is for the young as a part of its limit: so much of the memory that there is, up to the second. */
-const YOUNG = { part: 3 / 64, mostBytes: 192 * 1024 ** 2 }
-/**
- * The texts of a body are held once as they came, and again with two bytes for each character when one of them is not ASCII and somebody has
- * to look into it: six bytes for each at the most, and the heap holds other things as well.
- */
-const HEAP_PER_BYTE = 8
-
-/** The bytes of bodies for which there is room in the heap, and, as they lie outside of it as well, in a share of machine or container. */
-function bytesThatFit(processes: number): number {
-  const memory = Math.min(totalmem(), process.constrainedMemory() || Number.POSITIVE_INFINITY)
-  const old = getHeapStatistics().heap_size_limit - Math.min(YOUNG.mostBytes, YOUNG.part * memory)
-  return Math.min(old, memory / processes / 2) / HEAP_PER_BYTE
-}
-
 export function overload(options: OverloadOptions): Overload {
-  const { clock, log, metrics, turns, random = Math.random, processes = 1, decides = ceiling() } = options
-  const { mostBytes = bytesThatFit(processes) } = options
+  const { clock, log, metrics, turns, mostBytes, random = Math.random, decides = ceiling() } = options
   /** Who was told to wait, and until when. */
   const told = new Map<Socket, number>()
   /** Those of them whose connections are not read. */
@@ -120,6 +100,7 @@ export function overload(options: OverloadOptions): Overload {
   function readAgain(now = clock.ticks()): void {
     if (told.size === 0) return
     unread = unread.filter(socket => {
+      // One that has closed is no longer among those who were told.
       if (told.get(socket)! > now) return true
       socket.resume()
       return false
@@ -191,8 +172,7 @@ export function overload(options: OverloadOptions): Overload {
         const used = performance.eventLoopUtilization()
         const { utilization } = performance.eventLoopUtilization(used, usedBefore)
         const begun = turns.begun()
-        // As many as it would be if the core had no time left.
-        if (begun > begunBefore) begunPerMs = (begun - begunBefore) / ms / utilization
+        if (begun > begunBefore) begunPerMs = (begun - begunBefore) / ms
         const waitedMs = Number.isFinite(shortestWaitMs) ? shortestWaitMs : 0
         decides.look({ ms, waitedMs, utilization, owedMs: owedMs() })
         beforeTicks = ticks

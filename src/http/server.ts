@@ -24,7 +24,7 @@ export interface ServerOptions {
   readonly overload?: Overload
   /** Times for slow senders; the defaults are for production, tests have less patience. */
   readonly slowSenders?: { readonly headersMs: number; readonly requestMs: number; readonly checkEveryMs: number }
-  /** Those that a test gives by hand, or the real ones when left out. */
+  /** Those that `overload` goes by; its own when left out. */
   readonly turns?: Turns
 }
 

@@ -3,7 +3,7 @@
  * came, for the rounds after it. So what comes in one moment is not all under way in the next: four thousand calls that were all begun at
  * once took four times as long as one after the other, and twice the memory. Where few come in a round, none waits.
  *
- * What is begun has its head alone: the body of a call that waits is not read further than it was with its head.
+ * What waits is a head, and as much of the body as Node reads ahead of whoever wants it.
  */
 import type { Clock } from '../core/clock.ts'
 

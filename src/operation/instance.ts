@@ -13,6 +13,7 @@ import { storeOf } from '../gateway/store-of.ts'
 import { adminServer } from '../http/admin.ts'
 import { readiness } from '../http/health.ts'
 import { overload } from '../http/overload.ts'
+import { memoryOfAll, roomForBodies } from '../http/room.ts'
 import { type ClientServer, clientServer } from '../http/server.ts'
 import { turns } from '../http/turns.ts'
 import { type Log, log } from '../telemetry/log.ts'
@@ -85,7 +86,8 @@ export async function instance(options: InstanceOptions): Promise<Instance> {
   })
   const state = readiness()
   const line = turns(clock)
-  const guard = overload({ clock, log: logged, metrics: measured, turns: line, processes: processesOf(first) })
+  const mostBytes = roomForBodies(memoryOfAll(processesOf(first)))
+  const guard = overload({ clock, log: logged, metrics: measured, turns: line, mostBytes })
   const server = clientServer(() => current, {
     maxBodyBytes: first.server.max_body,
     readiness: state,

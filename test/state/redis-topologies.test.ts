@@ -127,13 +127,17 @@ describe('a master with sentinels', { skip: noRedis }, () => {
     for (let times = 0; times < 10; times++) await call()
     await sleep(200)
     await redis.master.kill()
-    const takenOver = redis.takenOver().then(() => performance.now())
+    let takenOverAtMs = Number.POSITIVE_INFINITY
+    void redis.takenOver().then(() => {
+      takenOverAtMs = performance.now()
+    })
     const end = performance.now() + 20_000
-    while (changes.at(-1) !== 'back' && performance.now() < end) {
+    // Before its sentinels agree, the name may lead it to the old master once more.
+    while ((changes.at(-1) !== 'back' || takenOverAtMs === Number.POSITIVE_INFINITY) && performance.now() < end) {
       await call()
       await sleep(5)
     }
-    const backAfterMs = performance.now() - (await takenOver)
+    const backAfterMs = performance.now() - takenOverAtMs
     assert.equal(changes.at(-1), 'back', String(changes))
     assert.ok(backAfterMs < 1_000, `back ${backAfterMs} ms after the replica took over`)
     for (let times = 0; times < 5; times++) await call()
