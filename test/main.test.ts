@@ -98,6 +98,14 @@ describe('the commands', () => {
     assert.equal((await gateway.ended).code, 0)
   })
 
+  it('keeps what Node makes of the source beside it, and begins with what it has kept', async () => {
+    const env = { NODE_DEBUG_NATIVE: 'COMPILE_CACHE' }
+    await run(['--version'], env)
+    const { err } = await run(['--version'], env)
+    assert.match(err, /resolved path \S+\/node_modules\/\.cache\/understudy /)
+    assert.match(err, /cache for ESM \S+\/src\/cli\.ts was accepted/)
+  })
+
   it('a signal lets an open stream come to its end, refuses new calls meanwhile, and then stops', async () => {
     const path = await file(
       'drain.yaml',

@@ -1,6 +1,6 @@
 /** The simulators of a configuration, as it changes: those that are in both go on, with their new script; the others come and go. */
 import type { Config } from '../config/schema.ts'
-import { type Simulator, startSimulator } from '../simulator/simulator.ts'
+import type { Simulator } from '../simulator/simulator.ts'
 
 export interface Simulators {
   /**
@@ -73,6 +73,8 @@ export function simulators(): Simulators {
 
 async function started(config: Config['simulators'][number]): Promise<Simulator> {
   try {
+    // Only a demo, a test or a drill has any.
+    const { startSimulator } = await import('../simulator/simulator.ts')
     return await startSimulator(config)
   } catch (thrown) {
     throw new Error(`simulators.${config.name}: ${(thrown as Error).message}`)

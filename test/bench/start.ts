@@ -1,6 +1,7 @@
 /*
  * How soon the gateway is ready: from the start of the process to its word that it listens, on the configuration that the package brings
- * as an example, with ports of its own and without Redis, which somebody else would have to run.
+ * as an example, with ports of its own and without Redis, which somebody else would have to run. Once as ever, and once as if nothing were
+ * there of what Node keeps from one start to the next.
  */
 import { readFileSync } from 'node:fs'
 import { setTimeout as pause } from 'node:timers/promises'
@@ -18,9 +19,15 @@ export async function startSection(own: Children): Promise<string> {
   const secrets = Object.fromEntries(
     [...text.matchAll(/env:(\w+)/g)].map(([, name]) => [name!, `value-of-${name}-0123456789abcdef`]),
   )
+  const config = own.file('example.yaml', text)
   const took: number[] = []
-  for (let start = 0; start < STARTS; start++) took.push(await startedMs(own, own.file('example.yaml', text), secrets))
-  return `ready on config/understudy.example.yaml after ${median(took).toFixed(0)} ms; at most ${MOST_MS}\n`
+  const tookFirst: number[] = []
+  for (let start = 0; start < STARTS; start++) {
+    tookFirst.push(await startedMs(own, config, { ...secrets, NODE_DISABLE_COMPILE_CACHE: '1' }))
+    took.push(await startedMs(own, config, secrets))
+  }
+  const [ms, firstMs] = [took, tookFirst].map(each => median(each).toFixed(0))
+  return `ready on config/understudy.example.yaml after ${ms} ms, where it is started first after ${firstMs} ms; at most ${MOST_MS}\n`
 }
 
 async function startedMs(own: Children, config: string, env: Readonly<Record<string, string>>): Promise<number> {

@@ -4,10 +4,14 @@
  */
 import { execFile } from 'node:child_process'
 import { cpSync, mkdirSync, readFileSync, statSync } from 'node:fs'
-import { basename, join } from 'node:path'
+import { basename, delimiter, dirname, join } from 'node:path'
 import { promisify } from 'node:util'
 
 const execute = promisify(execFile)
+
+/** The Node that runs the tests, and who runs them, stand in for those of the image. */
+const PATH = `${dirname(process.execPath)}${delimiter}${process.env.PATH}`
+const asOurselves = (command: string) => command.replaceAll('chown node ', `chown ${process.getuid!()} `)
 
 export interface Instruction {
   readonly name: string
@@ -85,7 +89,10 @@ export async function build(context: string, into: string, around: Readonly<Reco
         copy(rest, { context, ignore, stages, root, workdir })
         break
       case 'RUN':
-        await execute('sh', ['-c', rest], { cwd: join(root, workdir), env: { ...process.env, ...around, ...env } })
+        await execute('sh', ['-c', asOurselves(rest)], {
+          cwd: join(root, workdir),
+          env: { ...process.env, PATH, ...around, ...env },
+        })
         break
       case 'ENTRYPOINT':
         entrypoint = JSON.parse(rest)

@@ -1,7 +1,7 @@
 /* The image, as far as it can be made without an engine: the Dockerfile's steps in a clean folder, and the gateway that comes of it. */
 import assert from 'node:assert/strict'
 import { execFile, spawn } from 'node:child_process'
-import { mkdtemp, readFile, rm } from 'node:fs/promises'
+import { mkdtemp, readdir, readFile, rm, stat } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
@@ -33,10 +33,22 @@ describe('the image', () => {
     const instructions = instructionsIn(await readFile(join(ROOT, 'Dockerfile'), 'utf8'))
     const bases = instructions.filter(({ name }) => name === 'FROM').map(({ rest }) => rest.split(' ')[0]!)
     for (const base of bases) assert.match(base, /^node:24(\.\d+)*-slim$/)
+    const last = instructions.slice(instructions.findLastIndex(({ name }) => name === 'FROM'))
     assert.deepEqual(
-      instructions.filter(({ name }) => name === 'USER').map(({ rest }) => rest),
+      last.filter(({ name }) => name === 'USER').map(({ rest }) => rest),
       ['node'],
     )
+  })
+
+  it('brings what Node has made of the source, for all to read and for nobody to change', async () => {
+    const kept = join(built.root, built.workdir, 'node_modules/.cache/understudy')
+    const files = await readdir(kept, { recursive: true, withFileTypes: true })
+    assert.ok(files.filter(file => file.isFile()).length > 500)
+    for (const file of files) {
+      const { mode } = await stat(join(file.parentPath, file.name))
+      assert.equal(mode & 0o044, 0o044, file.name)
+      assert.equal(mode & 0o022, 0, file.name)
+    }
   })
 
   it('serves the demo from its own files alone, tells that it is well, and ends cleanly', async () => {
