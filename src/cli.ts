@@ -134,6 +134,7 @@ function parsed() {
   }
 }
 
+/** Carries out the command of this process. Ends the process where it is called wrongly, or cannot be carried out. */
 export async function run(): Promise<void> {
   const { values, positionals } = parsed()
   const [command, ...rest] = positionals
